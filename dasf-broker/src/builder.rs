@@ -22,10 +22,12 @@ use crate::log;
 use crate::message::MessageIds;
 use crate::network::Connections;
 use crate::origin::AllowedOrigins;
+use crate::pattern::Pattern;
 use crate::start_error::{Lacks, StartError};
 use crate::statistics::Statistics;
 use crate::store::Store;
 use crate::tls::Tls;
+use crate::topic_settings::{TopicRule, TopicSettings};
 
 /// The time that a shutdown waits for peers.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -63,6 +65,7 @@ pub struct Builder {
     allowed_origins: Vec<String>,
     offers_links: bool,
     data_dir: Option<PathBuf>,
+    topics: Vec<(String, TopicSettings)>,
     limits: Limits,
 }
 
@@ -95,6 +98,7 @@ impl Default for Builder {
             allowed_origins: Vec::new(),
             offers_links: true,
             data_dir: None,
+            topics: Vec::new(),
             limits: Limits::default(),
         }
     }
@@ -233,16 +237,19 @@ impl Builder {
 
     /// Sets the largest number of messages in the backlog of a subscription, or of a topic without
     /// subscriptions. The backlog contains waiting and unacknowledged messages. The [crate
-    /// documentation](crate#when-a-backlog-is-full) describes a full backlog. Default: 10,000.
+    /// documentation](crate#when-a-backlog-is-full) describes a full backlog. Default: 10,000 in memory, and
+    /// 100,000 on the disk.
     pub fn max_backlog_messages(mut self, messages: usize) -> Self {
         self.limits.max_backlog_messages = messages;
+        self.limits.max_kept_messages = messages;
         self
     }
 
     /// Sets the largest number of bytes in the backlog of a subscription, or of a topic without
-    /// subscriptions. Default: 64 MiB.
+    /// subscriptions. Default: 64 MiB in memory, and 1 GiB on the disk.
     pub fn max_backlog_bytes(mut self, bytes: usize) -> Self {
         self.limits.max_backlog_bytes = bytes;
+        self.limits.max_kept_bytes = bytes;
         self
     }
 
@@ -274,8 +281,39 @@ impl Builder {
     /// Sets how long the broker keeps a subscription without a consumer, and a message in a topic
     /// without subscriptions. The broker checks this four times in that span, and at least every 30
     /// seconds. Default: 10 minutes.
+    ///
+    /// A consumer may ask for another time with the query parameter `subscriptionRetention`.
     pub fn subscription_retention(mut self, retention: Duration) -> Self {
         self.limits.subscription_retention = retention;
+        self
+    }
+
+    /// Sets the longest time for which a consumer may ask the broker to keep its subscription. A larger
+    /// `subscriptionRetention` has no effect. Default: 7 days, or
+    /// [`subscription_retention`](Self::subscription_retention) if that is longer.
+    pub fn max_subscription_retention(mut self, retention: Duration) -> Self {
+        self.limits.max_subscription_retention = retention;
+        self
+    }
+
+    /// Sets what differs for the topics of a pattern: the name of a topic, in which `*` stands for any
+    /// characters, also for none. Of several patterns that are for a topic, only the first one counts, with
+    /// all of its settings. `river*` is for the topic `river`, for `river-2`, and for the topics on which the
+    /// callers of `river` get their responses. The name of a topic with another tenant than `public` or
+    /// another namespace than `default` is `tenant/namespace/topic`.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use dasf_broker::{Broker, TopicSettings};
+    ///
+    /// const DAY: Duration = Duration::from_secs(86_400);
+    /// let broker = Broker::builder()
+    ///     .data_dir("/var/lib/dasf-broker")
+    ///     .topic_settings("river*", TopicSettings::default().ttl(7 * DAY).max_bytes(10 << 30))
+    ///     .topic_settings("demo-*", TopicSettings::default().keep(false));
+    /// ```
+    pub fn topic_settings(mut self, pattern: impl Into<String>, settings: TopicSettings) -> Self {
+        self.topics.push((pattern.into(), settings));
         self
     }
 
@@ -305,7 +343,8 @@ impl Builder {
     ///
     /// [`StartError`] if the broker cannot listen on the address, other machines reach the address and TLS or
     /// a token or users are missing, the certificate, the configuration, the audit log or the data directory
-    /// cannot be used, a limit is 0, the token is empty, or an allowed origin is none.
+    /// cannot be used, a limit is 0, the token is empty, an allowed origin is none, or the pattern of topics
+    /// is none.
     ///
     /// # Panics
     ///
@@ -321,11 +360,21 @@ impl Builder {
             allowed_origins,
             offers_links,
             data_dir,
-            limits,
+            topics,
+            mut limits,
         } = self;
+        for (pattern, settings) in topics {
+            let pattern = Pattern::try_from(pattern).map_err(|source| StartError::Pattern {
+                source: source.into(),
+            })?;
+            limits.topics.push(TopicRule { pattern, settings });
+        }
         if let Some(name) = limits.zero_limit() {
             return Err(StartError::ZeroLimit { name });
         }
+        // What holds without a wish may be wished.
+        let longest = &mut limits.max_subscription_retention;
+        *longest = limits.subscription_retention.max(*longest);
         if token.as_deref() == Some("") {
             return Err(StartError::EmptyToken);
         }
@@ -436,8 +485,8 @@ fn check_reach(address: SocketAddr, has_tls: bool, knows_peers: bool) -> Result<
 
 /// Removes expired messages and subscriptions from time to time.
 async fn remove_expired(hub: Arc<Hub>, shutdown: CancellationToken) {
-    let period =
-        (hub.limits.subscription_retention / 4).clamp(MIN_EXPIRY_INTERVAL, MAX_EXPIRY_INTERVAL);
+    let period = hub.limits.shortest_time() / 4;
+    let period = period.clamp(MIN_EXPIRY_INTERVAL, MAX_EXPIRY_INTERVAL);
     let mut interval = interval(period);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

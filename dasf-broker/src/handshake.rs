@@ -54,6 +54,9 @@ const WITH_USERS: HeaderValue =
 const NEEDS_TLS: &str =
     "this broker needs TLS; use a URL that begins with wss:// (or https:// for /health)";
 
+/// The header with the time for which a subscription stays without a consumer.
+const RETENTION: HeaderName = HeaderName::from_static(link::RETENTION);
+
 /// The state that all handshakes share.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -197,13 +200,20 @@ impl Server {
                     })
                     .await;
                 }
-                if is_link {
+                let retention = consumer.retention();
+                let mut response = if is_link {
                     let (hub, by) = (self.hub.clone(), caller.clone());
                     let role = LinkRole::new(hub, by, style, topic, Some(consumer));
-                    return Ok(self.upgrade_to_link(upgrade, role, slot, connection, caller));
+                    self.upgrade_to_link(upgrade, role, slot, connection, caller)
+                } else {
+                    let role = ConsumerRole::new(consumer);
+                    self.upgrade(upgrade, role, slot, connection, caller)
+                };
+                if let Some(retention) = retention {
+                    let headers = response.headers_mut();
+                    headers.insert(RETENTION, retention.as_secs().into());
                 }
-                let role = ConsumerRole::new(consumer);
-                Ok(self.upgrade(upgrade, role, slot, connection, caller))
+                Ok(response)
             }
         }
     }

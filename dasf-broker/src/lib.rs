@@ -53,6 +53,7 @@
 //! | `subscriptionType` | `Shared` in the DASF style, `Exclusive` in the Pulsar style | `Exclusive` or `Shared` |
 //! | `subscriptionMode` | `Durable` | `Durable` or `NonDurable` |
 //! | `onClose` | `Keep` | what happens when the last consumer of the subscription closes its connection: `Keep`, `HandOver` or `Discard` |
+//! | `subscriptionRetention` | [`subscription_retention`](Builder::subscription_retention) | the seconds for which the subscription stays without a consumer; at most [`max_subscription_retention`](Builder::max_subscription_retention) |
 //! | `receiverQueueSize` | [`receiver_queue_size`](Builder::receiver_queue_size) | the largest number of unacknowledged messages of the consumer |
 //! | `negativeAckRedeliveryDelay` | 0 | the milliseconds before a negatively acknowledged message is delivered again; at most an hour |
 //! | `begunBy` | none | the number of a run of a program, of at most 64 bits: see [below](#what-a-consumer-begins) |
@@ -96,6 +97,9 @@
 //! - `users`: the broker has [users](#users-and-rights), and tells who has sent a message.
 //! - `link`: a handshake with the header `dasf-link: 1` opens a [link](dasf_protocol::link), on which a
 //!   process publishes to any topic and reads all its topics.
+//!
+//! The response to a consumer whose subscription stays has the header `dasf-retention`: the seconds for which
+//! it stays without a consumer.
 //!
 //! # Users and rights
 //!
@@ -217,10 +221,12 @@
 //! ## Dead letters
 //!
 //! With `maxRedeliverCount=N`, a message that comes back from this consumer after N redeliveries is
-//! not delivered again. The broker removes it from the subscription and publishes it to the
+//! not delivered again. [`TopicSettings::max_redeliveries`] sets a number for all consumers of a topic; the
+//! smaller one counts. The broker removes it from the subscription and publishes it to the
 //! dead-letter topic, which has the same tenant and namespace. The dead letter has a new `messageId`
 //! and no `redeliveryCount`. All other fields are as the producer sent them. Like any message, it
-//! waits for a consumer of that topic. If it would exceed a limit there, the broker drops it.
+//! waits for a consumer of that topic. If it would exceed a limit there, or if the topic has no dead letters
+//! ([`TopicSettings::dead_letters`]), the broker drops it.
 //!
 //! If the consumer has `begunBy`, the number counts what consumers have begun, as `begunCount` does.
 //! Otherwise it counts every delivery that the socket of a consumer accepted, even if the consumer did
@@ -230,15 +236,17 @@
 //! ## How long a subscription exists
 //!
 //! A subscription continues to exist for [`Builder::subscription_retention`] after its last consumer
-//! disconnects. A consumer that connects with the same name gets the messages of the meantime. There
-//! are these exceptions:
+//! disconnects. A consumer that connects with the same name gets the messages of the meantime. It may ask
+//! for another time with `subscriptionRetention`; of several consumers of a subscription, the longest time
+//! counts. There are these exceptions:
 //!
 //! - A `NonDurable` subscription ends with its last consumer.
-//! - An empty subscription that is the only one of its topic ends with its last consumer. The topic
-//!   keeps later messages for the next subscription. So the response topics of former callers do not
-//!   pile up.
+//! - An empty subscription that is the only one of its topic ends with its last consumer, unless a consumer
+//!   has asked for a time. The topic keeps later messages for the next subscription. So the response topics
+//!   of former callers do not pile up.
 //! - A subscription with `onClose=HandOver` or `onClose=Discard` ends when its last consumer closes its
-//!   connection. After a lost connection, it waits for one minute at most. With `Discard`, the messages
+//!   connection. After a lost connection, it waits for one minute at most, if no consumer has asked for
+//!   another time. With `Discard`, the messages
 //!   of a subscription whose consumer has closed its connection end, too. Otherwise the messages that no
 //!   other subscription has got go to the youngest subscription of the topic that has a consumer. If the
 //!   topic has no subscription, they wait for the next one. Programs whose name of a subscription is
@@ -293,6 +301,11 @@
 //! (`onClose=Discard` or `subscriptionMode=NonDurable`). It then counts as dropped. A reader whose
 //! subscription stays gets its answers. A message with the property `x_dasf_job` outlives its caller.
 //!
+//! ## Settings of topics
+//!
+//! [`Builder::topic_settings`] changes the limits of backlogs for the topics of a pattern, limits how long
+//! messages wait and how often they are delivered again, and decides whether they are kept on the disk.
+//!
 //! ## When the memory is full
 //!
 //! All messages, subscriptions and topics together have at most [`max_memory`](Builder::max_memory)
@@ -326,12 +339,14 @@
 //! - Messages that only `NonDurable` subscriptions have are not written.
 //! - An acknowledgement is on the disk when the broker confirms a message that it got later on the same
 //!   link.
-//! - Messages keep their ids, their order and their age over a restart. The counts of redeliveries begin
-//!   again. Subscriptions wait for their consumers as after a lost connection.
+//! - Messages keep their ids, their order, their age and their counts of redeliveries over a restart.
+//!   Subscriptions wait for their consumers as after a lost connection, for the time that they have asked
+//!   for. After a crash of the broker, deliveries to consumers that it had not seen to end do not count.
 //! - Contents that are on the disk leave the memory when they have more than an eighth of
 //!   [`max_memory`](Builder::max_memory).
 //! - The handshake of a consumer with a durable subscription succeeds when the subscription is on the disk.
-//! - If the database cannot be written, the broker refuses messages.
+//! - If the database cannot be written, the broker refuses messages with the reason.
+//! - [`Builder::topic_settings`] excludes topics.
 //! - A damaged database is refused. `recover` saves what can be read of it.
 //!
 //! # Connections
@@ -361,6 +376,7 @@ mod log;
 mod message;
 mod network;
 mod origin;
+mod pattern;
 mod places;
 mod receipt;
 mod refusal;
@@ -375,6 +391,7 @@ mod tls;
 #[path = "no_tls.rs"]
 mod tls;
 mod topic;
+mod topic_settings;
 mod websocket;
 
 #[cfg(feature = "store")]
@@ -388,6 +405,7 @@ pub use start_error::{Lacks, StartError};
 pub use statistics::Statistics;
 #[cfg(feature = "store")]
 pub use store::Recovered;
+pub use topic_settings::TopicSettings;
 
 /// Copies what can be read of a damaged data directory to another one, which must not have a database.
 /// No broker may use either of them. See [`Builder::data_dir`].

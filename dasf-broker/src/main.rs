@@ -181,11 +181,11 @@ struct Limits {
     #[arg(long, value_name = "NUMBER")]
     max_subscriptions: Option<usize>,
 
-    /// Largest number of messages in a backlog [default: 10000]
+    /// Largest number of messages in a backlog [default: 10000, or 100000 on the disk]
     #[arg(long, value_name = "NUMBER")]
     max_backlog_messages: Option<usize>,
 
-    /// Largest number of bytes in a backlog [default: 67108864]
+    /// Largest number of bytes in a backlog [default: 67108864, or 1073741824 on the disk]
     #[arg(long, value_name = "BYTES")]
     max_backlog_bytes: Option<usize>,
 
@@ -206,6 +206,11 @@ struct Limits {
     /// Seconds for which the broker keeps messages that nobody reads [default: 600]
     #[arg(long, value_name = "SECONDS")]
     subscription_retention: Option<u64>,
+
+    /// Seconds for which a consumer may ask the broker to keep its subscription [default: 604800, or
+    /// --subscription-retention if that is longer]
+    #[arg(long, value_name = "SECONDS")]
+    max_subscription_retention: Option<u64>,
 
     /// Seconds between two pings of a peer [default: 6]
     #[arg(long, value_name = "SECONDS")]
@@ -282,6 +287,11 @@ impl Arguments {
             builder,
             seconds(limits.subscription_retention),
             Builder::subscription_retention,
+        );
+        let builder = set(
+            builder,
+            seconds(limits.max_subscription_retention),
+            Builder::max_subscription_retention,
         );
         set(
             builder,

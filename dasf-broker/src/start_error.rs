@@ -34,6 +34,12 @@ pub enum StartError {
         /// The text.
         origin: String,
     },
+    /// A text is not a pattern of topics.
+    #[error("the settings of topics cannot be used: {source}")]
+    Pattern {
+        /// The reason.
+        source: Box<dyn Error + Send + Sync>,
+    },
     /// The broker cannot use the data directory.
     #[error("cannot use the data directory {}: {source}", directory.display())]
     Store {

@@ -16,7 +16,7 @@
 //! | `confirm` | client | | Asks for `accepted` now. Otherwise the broker sends it with another frame, after many messages, or after a short time. |
 //! | `refused` | broker | `count`, `reason` | The broker does not accept message number `count` of the link. |
 //! | `subscribe` | client | `topic`, `subscription`, `parameters` | Reads a topic. The parameters are the query of a consumer's URL. |
-//! | `subscribed` | broker | `topic` | The broker delivers the messages of the topic from now on. |
+//! | `subscribed` | broker | `topic`, `retention` | The broker delivers the messages of the topic from now on. |
 //! | `unsubscribed` | broker | `topic`, `status`, `reason` | The link does not read the topic, or no longer. A refusal has the status that the handshake of a consumer would have. |
 //! | `message` | broker | `topic`, `message`, `context`, `properties`, `redeliveryCount`, `begunCount`, `encoding`, payload | Delivers a message. |
 //! | `begun` | client | `topic`, `messages` | Begins to work on redelivered messages. A client sends it only for messages with a `begunCount`. |
@@ -49,6 +49,9 @@ pub const VERSION: &str = "1";
 /// The header of an answer that agrees to a link. Its value differs between two runs of a broker that
 /// keeps nothing from one to the next.
 pub const RUN: &str = "dasf-run";
+/// The header of the answer to the handshake of a consumer: the number of seconds for which its
+/// subscription stays without a consumer.
+pub const RETENTION: &str = "dasf-retention";
 /// The value of [`Header::encoding`] for a payload that is base64 text.
 pub const BASE64: &str = "base64";
 
@@ -155,6 +158,10 @@ pub struct Header<'a, P = &'a RawValue> {
     /// The number of messages that the client has published on the link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// The number of seconds for which a subscription stays without a consumer. `None` if it ends with its
+    /// last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<u64>,
     /// The HTTP status of a refusal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
@@ -270,6 +277,7 @@ impl<'a, P> Header<'a, P> {
             message: None,
             messages: Vec::new(),
             count: None,
+            retention: None,
             status: None,
             reason: Cow::default(),
             redelivery_count: 0,
@@ -289,6 +297,7 @@ impl<'a, P> Header<'a, P> {
             message: self.message,
             messages: self.messages,
             count: self.count,
+            retention: self.retention,
             status: self.status,
             reason: self.reason,
             redelivery_count: self.redelivery_count,

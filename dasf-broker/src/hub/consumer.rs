@@ -56,6 +56,11 @@ impl Consumer {
         &self.hub.log
     }
 
+    /// See [`Topic::retention`].
+    pub(crate) fn retention(&self) -> Option<Duration> {
+        lock(&self.topic).retention(&self.subscription)
+    }
+
     /// See [`Topic::take`].
     pub(crate) fn take(&mut self, max: usize, waker: &Waker) -> Option<Vec<Delivery>> {
         let (name, effects) = (&self.subscription, &mut self.effects);

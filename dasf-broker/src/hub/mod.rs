@@ -9,6 +9,7 @@ mod producer;
 mod removal;
 mod restore;
 mod room;
+mod rules;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,6 +31,7 @@ pub(crate) use producer::Producer;
 pub(crate) use removal::TopicQuota;
 use removal::{Removed, remove_junk};
 use room::RoomMaker;
+use rules::Rules;
 
 /// The topics of a broker.
 ///
@@ -37,6 +39,7 @@ use room::RoomMaker;
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub(crate) limits: Arc<Limits>,
+    rules: Rules,
     pub(crate) counters: Arc<Counters>,
     pub(crate) log: Log,
     origin: Origin,
@@ -70,8 +73,10 @@ impl Hub {
 
     fn with_origin(limits: Limits, origin: Origin) -> Self {
         let outgoing = Budget::new(limits.max_memory / OUTGOING_FRACTION);
+        let limits = Arc::new(limits);
         Self {
-            limits: Arc::new(limits),
+            rules: Rules::new(&limits),
+            limits,
             counters: Arc::default(),
             log: Log::default(),
             origin,
@@ -140,7 +145,7 @@ impl Hub {
                 return Err(AttachError::TooManyTopics { max }.into());
             }
         }
-        let (limits, counters) = (self.limits.clone(), self.counters.clone());
+        let (limits, counters) = (self.rules.of(name), self.counters.clone());
         let (budget, gone) = (self.origin.budget.clone(), self.gone.clone());
         let owners = self.owners.clone();
         let keeping = self.origin.keeping.as_ref();
@@ -247,6 +252,7 @@ mod tests {
         kind: SubscriptionType::Shared,
         durable: true,
         on_close: OnClose::Keep,
+        retention: None,
         receiver_queue_size: None,
         redelivery_delay: Duration::ZERO,
         dead_letters: None,

@@ -11,7 +11,7 @@ use crate::budget::Budget;
 use crate::clock::now;
 use crate::limits::Limits;
 use crate::message::{Keeping, Message, MessageIds, Origin};
-use crate::store::{QueueId, Restored, Store};
+use crate::store::{Counts, QueueId, Restored, Store};
 use crate::topic::{AttachError, Topic};
 
 /// The contents of messages that are on the disk may use this part of the largest memory.
@@ -32,14 +32,17 @@ impl Hub {
         };
         let hub = Self::with_origin(limits, origin);
         let (now, time) = (now(), SystemTime::now());
-        let mut messages: HashMap<QueueId, Vec<Message>> = HashMap::new();
+        let mut messages: HashMap<QueueId, Vec<(Message, Option<Counts>)>> = HashMap::new();
+        let mut histories = restored.histories;
         for restored in restored.messages {
             let age = time.duration_since(restored.published).unwrap_or_default();
             // On some systems no time is before the start of the machine.
             let published = now.checked_sub(age).unwrap_or(now);
             let message = Message::restored(&hub.origin, &keeping, published, &restored);
             for queue in restored.queues {
-                messages.entry(queue).or_default().push(message.clone());
+                let counts = histories.remove(&(message.sequence, queue));
+                let queued = (message.clone(), counts);
+                messages.entry(queue).or_default().push(queued);
             }
         }
         let mut queues = restored.queues;

@@ -29,6 +29,8 @@ pub(super) struct Kept {
     holders: AtomicU32,
     /// Whether the message is on the disk.
     is_stored: AtomicBool,
+    /// Whether the message may have a history on the disk, or may have left a queue there.
+    has_more_rows: AtomicBool,
     /// Whether the store could not write the message.
     is_refused: AtomicBool,
     /// Whether the content is gone.
@@ -72,6 +74,7 @@ impl Kept {
             time,
             holders: AtomicU32::new(0),
             is_stored: AtomicBool::new(true),
+            has_more_rows: AtomicBool::new(false),
             is_refused: AtomicBool::new(false),
             is_lost: AtomicBool::new(false),
             content: Mutex::default(),
@@ -136,10 +139,25 @@ impl Message {
         }
     }
 
-    /// Records that the store could not write the message.
+    /// Records that the message has a history, or has left a queue.
+    pub(crate) fn set_more_rows(&self) {
+        if let Some(kept) = self.kept() {
+            kept.has_more_rows.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns whether the message may have a history on the disk, or may have left a queue there.
+    pub(crate) fn has_more_rows(&self) -> bool {
+        self.kept()
+            .is_some_and(|kept| kept.has_more_rows.load(Ordering::Relaxed))
+    }
+
+    /// Records that the store could not write the message. Nobody needs its content.
     pub(crate) fn refuse(&self) {
         if let Some(kept) = self.kept() {
             kept.is_refused.store(true, Ordering::Relaxed);
+            *kept.lock() = InMemory::default();
+            kept.keeping.store.count_refused();
         }
     }
 
@@ -173,7 +191,7 @@ impl Message {
         for message in messages {
             if let Some(kept) = message.kept() {
                 let mut memory = kept.lock();
-                if memory.content.is_none() && !memory.is_read {
+                if memory.content.is_none() && !memory.is_read && !message.is_refused() {
                     memory.is_read = true;
                     store = Some(&kept.keeping.store);
                     missing.push(message.clone());
@@ -215,10 +233,12 @@ impl Message {
         }
     }
 
-    /// Returns whether the content cannot be read.
-    pub(crate) fn is_lost(&self) -> bool {
-        self.kept()
-            .is_some_and(|kept| kept.is_lost.load(Ordering::Relaxed))
+    /// Returns whether the content cannot be read, or the store could not write it.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.kept().is_some_and(|kept| {
+            let flags = [&kept.is_lost, &kept.is_refused];
+            flags.iter().any(|flag| flag.load(Ordering::Relaxed))
+        })
     }
 
     /// Returns the wall-clock time at which the broker accepted the message, if the store needs it.

@@ -162,6 +162,9 @@ impl Message {
         if restored.is_acknowledged {
             message.acknowledge();
         }
+        if restored.has_more_rows {
+            message.set_more_rows();
+        }
         message
     }
 

@@ -26,6 +26,10 @@ pub(crate) enum RouteError {
     SubscriptionMode { value: String },
     #[error("onClose is {value:?}; use Keep, HandOver or Discard")]
     OnClose { value: String },
+    #[error(
+        "subscriptionRetention is {value:?}; use an integer of at least 1, the number of seconds, or leave it out"
+    )]
+    Retention { value: String },
     #[error("receiverQueueSize is {value:?}; use an integer of at least 1")]
     ReceiverQueueSize { value: String },
     #[error("negativeAckRedeliveryDelay is {value:?}; use an integer, the number of milliseconds")]

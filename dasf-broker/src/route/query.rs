@@ -1,7 +1,7 @@
 //! The query of a handshake.
 
 use std::borrow::Cow;
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroU64};
 use std::time::Duration;
 
 use dasf_protocol::Subscription;
@@ -77,6 +77,17 @@ impl<'a> Query<'a> {
                 });
             }
         };
+        let retention = match self.get("subscriptionRetention")? {
+            None => None,
+            Some(value) => match value.parse::<NonZeroU64>() {
+                Ok(seconds) => Some(Duration::from_secs(seconds.get())),
+                Err(_) => {
+                    return Err(RouteError::Retention {
+                        value: value.into_owned(),
+                    });
+                }
+            },
+        };
         let receiver_queue_size = match self.get("receiverQueueSize")? {
             None => None,
             Some(value) => match value.parse() {
@@ -114,6 +125,7 @@ impl<'a> Query<'a> {
             kind,
             durable,
             on_close,
+            retention,
             receiver_queue_size,
             redelivery_delay,
             run,
@@ -141,17 +153,14 @@ impl<'a> Query<'a> {
                 });
             }
         };
-        let name = match name {
-            Some(name) => name,
-            // The default of Pulsar, but a topic cannot contain `.` and `:`.
-            None => format!("{}-{subscription}-DLQ", topic.topic())
-                .replace(['.', ':'], "-")
-                .into(),
+        let dead_letter_topic = match name {
+            Some(name) => name.parse().map(|name| topic.sibling(name)),
+            None => topic.dead_letters_of(subscription),
         };
-        let dead_letter_topic = topic.sibling(name.parse().map_err(RouteError::DeadLetterTopic)?);
+        let dead_letter_topic = dead_letter_topic.map_err(RouteError::DeadLetterTopic)?;
         if dead_letter_topic == *topic {
             return Err(RouteError::DeadLetterCircle {
-                value: name.into_owned(),
+                value: topic.topic().to_string(),
             });
         }
         Ok(Some(DeadLetterPolicy {
@@ -232,6 +241,7 @@ mod tests {
                 kind: SubscriptionType::Shared,
                 durable: true,
                 on_close: OnClose::Keep,
+                retention: None,
                 receiver_queue_size: None,
                 redelivery_delay: Duration::ZERO,
                 dead_letters: None,
@@ -246,7 +256,7 @@ mod tests {
             options(
                 Some(
                     "token=a&subscriptionType=Shared&receiverQueueSize=4&subscriptionMode=NonDurable&onClose=HandOver\
-                     &negativeAckRedeliveryDelay=2500&begunBy=18446744073709551615"
+                     &subscriptionRetention=86400&negativeAckRedeliveryDelay=2500&begunBy=18446744073709551615"
                 ),
                 Style::Pulsar
             ),
@@ -254,6 +264,7 @@ mod tests {
                 kind: SubscriptionType::Shared,
                 durable: false,
                 on_close: OnClose::HandOver,
+                retention: Some(Duration::from_secs(86_400)),
                 receiver_queue_size: Some(4),
                 redelivery_delay: Duration::from_millis(2500),
                 dead_letters: None,
@@ -269,6 +280,10 @@ mod tests {
             "subscriptionType=Failover",
             "subscriptionMode=x",
             "onClose=handover",
+            "subscriptionRetention=",
+            "subscriptionRetention=0",
+            "subscriptionRetention=-1",
+            "subscriptionRetention=7d",
             "receiverQueueSize=-1",
             "negativeAckRedeliveryDelay=",
             "negativeAckRedeliveryDelay=-1",

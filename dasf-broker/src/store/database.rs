@@ -9,7 +9,7 @@ use dasf_protocol::Subscription as SubscriptionName;
 use dasf_protocol::link::Frames;
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Transaction, params};
 
-use super::change::{Change, QueueId, QueueRecord, SubscriptionRecord};
+use super::change::{Change, Counts, QueueId, QueueRecord, SubscriptionRecord};
 use super::error::StoreError;
 use super::restored::{Restored, RestoredMessage};
 use crate::access::Tenure;
@@ -25,11 +25,9 @@ const APPLICATION_ID: i32 = 0x6461_7366;
 /// The version of the tables.
 const VERSION: i32 = 2;
 
-/// The version without the column `tenure`.
-const WITHOUT_TENURE: i32 = 1;
-
-/// A message is in the queue that its row names, and in those of the table `place`. Nearly all messages
-/// are in one queue.
+/// A message is in the queue that its row names, unless the table `released` says that it has left it, and in
+/// those of the table `place`. Nearly all messages are in one queue. The row of a message never changes,
+/// because to write its content again may take long.
 const TABLES: &str = "
 CREATE TABLE broker (
     -- The part of all message ids that marks this store.
@@ -47,15 +45,16 @@ CREATE TABLE queue (
     exclusive INTEGER NOT NULL,
     on_close INTEGER NOT NULL,
     since INTEGER NOT NULL,
+    -- Seconds. NULL if no consumer has asked for a time.
+    retention INTEGER,
     -- What the topic is for, and to whom it belongs; NULL if it is not known.
     tenure TEXT
 ) STRICT;
 CREATE TABLE message (
     sequence INTEGER PRIMARY KEY,
-    queue INTEGER,
+    queue INTEGER NOT NULL,
     -- Microseconds since 1970.
     published INTEGER NOT NULL,
-    acknowledged INTEGER NOT NULL DEFAULT 0,
     -- The text of a delivery, or the frames of one on a link.
     is_text INTEGER NOT NULL,
     -- The CRC-32 of `first` and `payload`.
@@ -66,6 +65,24 @@ CREATE TABLE message (
 CREATE TABLE place (
     sequence INTEGER NOT NULL,
     queue INTEGER NOT NULL,
+    PRIMARY KEY (sequence, queue)
+) STRICT, WITHOUT ROWID;
+-- Messages that have left a queue, and not the others.
+CREATE TABLE released (
+    sequence INTEGER NOT NULL,
+    queue INTEGER NOT NULL,
+    -- Whether a consumer of any queue had acknowledged the message.
+    acknowledged INTEGER NOT NULL,
+    PRIMARY KEY (sequence, queue)
+) STRICT, WITHOUT ROWID;
+-- Messages that have come back to their queues.
+CREATE TABLE history (
+    sequence INTEGER NOT NULL,
+    queue INTEGER NOT NULL,
+    redeliveries INTEGER NOT NULL,
+    returned INTEGER NOT NULL,
+    -- The runs of the consumers that were lost with the message, of eight bytes each, big endian.
+    lost BLOB NOT NULL,
     PRIMARY KEY (sequence, queue)
 ) STRICT, WITHOUT ROWID;
 ";
@@ -88,7 +105,6 @@ impl Database {
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.execute("INSERT INTO broker VALUES (?, 0)", [signed(new_run)])?;
         }
-        migrate(&transaction)?;
         check_origin(&transaction)?;
         transaction.execute("UPDATE broker SET starts = starts + 1", ())?;
         let restored = restore(&transaction)?;
@@ -170,16 +186,6 @@ fn table_count(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
     transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
 }
 
-/// Brings the tables of an earlier version to the current one.
-fn migrate(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
-    if pragma("application_id")? == APPLICATION_ID && pragma("user_version")? == WITHOUT_TENURE {
-        transaction.execute_batch("ALTER TABLE queue ADD COLUMN tenure TEXT")?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
-    }
-    Ok(())
-}
-
 fn check_origin(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     if pragma("application_id")? != APPLICATION_ID {
@@ -205,6 +211,8 @@ fn restore(transaction: &Transaction<'_>) -> Result<Restored, StoreError> {
         let queue = QueueId(unsigned(row.get(1)?));
         places.entry(unsigned(row.get(0)?)).or_default().push(queue);
     }
+    let (histories, released) = (histories(transaction)?, released(transaction)?);
+    let with_history: HashSet<_> = histories.keys().map(|(sequence, _)| *sequence).collect();
     let mut queues = Vec::new();
     let mut select = transaction.prepare("SELECT * FROM queue")?;
     let mut rows = select.query(())?;
@@ -213,21 +221,25 @@ fn restore(transaction: &Transaction<'_>) -> Result<Restored, StoreError> {
     }
     let mut messages = Vec::new();
     let mut select = transaction.prepare(
-        "SELECT sequence, queue, published, acknowledged, length(first) + ifnull(length(payload), 0)
+        "SELECT sequence, queue, published, length(first) + ifnull(length(payload), 0)
         FROM message ORDER BY sequence",
     )?;
     let mut rows = select.query(())?;
     while let Some(row) = rows.next()? {
         let sequence = unsigned(row.get(0)?);
         let mut queues = places.remove(&sequence).unwrap_or_default();
-        let queue: Option<i64> = row.get(1)?;
-        queues.extend(queue.map(|queue| QueueId(unsigned(queue))));
+        let first = QueueId(unsigned(row.get(1)?));
+        let released = released.get(&sequence);
+        if released.is_none_or(|released| !released.queues.contains(&first)) {
+            queues.push(first);
+        }
         messages.push(RestoredMessage {
             sequence,
             published: time(row.get(2)?),
-            is_acknowledged: row.get(3)?,
-            size: usize::try_from(row.get::<_, i64>(4)?).unwrap_or_default(),
+            is_acknowledged: released.is_some_and(|released| released.is_acknowledged),
+            size: usize::try_from(row.get::<_, i64>(3)?).unwrap_or_default(),
             queues,
+            has_more_rows: released.is_some() || with_history.contains(&sequence),
         });
     }
     Ok(Restored {
@@ -235,7 +247,45 @@ fn restore(transaction: &Transaction<'_>) -> Result<Restored, StoreError> {
         starts,
         queues,
         messages,
+        histories,
     })
+}
+
+/// The queues that a message has left.
+#[derive(Default)]
+struct Released {
+    queues: Vec<QueueId>,
+    is_acknowledged: bool,
+}
+
+fn released(transaction: &Transaction<'_>) -> rusqlite::Result<HashMap<u64, Released>> {
+    let mut all: HashMap<_, Released> = HashMap::new();
+    let mut select = transaction.prepare("SELECT sequence, queue, acknowledged FROM released")?;
+    let mut rows = select.query(())?;
+    while let Some(row) = rows.next()? {
+        let released = all.entry(unsigned(row.get(0)?)).or_default();
+        released.queues.push(QueueId(unsigned(row.get(1)?)));
+        released.is_acknowledged |= row.get::<_, bool>(2)?;
+    }
+    Ok(all)
+}
+
+fn histories(transaction: &Transaction<'_>) -> Result<HashMap<(u64, QueueId), Counts>, StoreError> {
+    let mut histories = HashMap::new();
+    let mut select = transaction.prepare("SELECT * FROM history")?;
+    let mut rows = select.query(())?;
+    while let Some(row) = rows.next()? {
+        let place = (unsigned(row.get(0)?), QueueId(unsigned(row.get(1)?)));
+        let lost: Vec<u8> = row.get(4)?;
+        let (runs, _) = lost.as_chunks();
+        let counts = Counts {
+            redeliveries: row.get(2)?,
+            returned: row.get(3)?,
+            lost: runs.iter().copied().map(u64::from_be_bytes).collect(),
+        };
+        histories.insert(place, counts);
+    }
+    Ok(histories)
 }
 
 fn queue(row: &rusqlite::Row<'_>) -> Result<QueueRecord, StoreError> {
@@ -264,9 +314,12 @@ fn queue(row: &rusqlite::Row<'_>) -> Result<QueueRecord, StoreError> {
                 _ => OnClose::Discard,
             },
             since: unsigned(row.get(7)?),
+            retention: row
+                .get::<_, Option<i64>>("retention")?
+                .map(|seconds| Duration::from_secs(unsigned(seconds))),
         }),
     };
-    let tenure: Option<String> = row.get(8)?;
+    let tenure: Option<String> = row.get("tenure")?;
     Ok(QueueRecord {
         id: QueueId(unsigned(row.get(0)?)),
         topic,
@@ -293,7 +346,7 @@ fn write_change(
         }) => {
             let it = subscription.as_ref();
             execute(
-                "INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 params![
                     signed(id.0),
                     topic.tenant(),
@@ -307,6 +360,8 @@ fn write_change(
                         Some(OnClose::Discard) => 2,
                     },
                     signed(it.map_or(0, |it| it.since)),
+                    it.and_then(|it| it.retention)
+                        .map(|retention| signed(retention.as_secs())),
                     tenure.as_ref().map(Tenure::to_text),
                 ],
             )
@@ -328,7 +383,7 @@ fn write_change(
                 }
             };
             execute(
-                "INSERT INTO message VALUES (?, ?, ?, 0, ?, ?, ?, ?)",
+                "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)",
                 params![
                     signed(message.sequence),
                     signed(queue.0),
@@ -340,22 +395,43 @@ fn write_change(
                 ],
             )
         }
-        Change::Released { message, queue } => {
-            let sequence = signed(message.sequence);
-            let place = params![sequence, signed(queue.0)];
+        Change::History {
+            message,
+            queue,
+            counts,
+        } => {
+            let lost = counts.lost.iter().flat_map(|run| run.to_be_bytes());
             execute(
-                "UPDATE message SET queue = NULL WHERE sequence = ? AND queue = ?",
-                place,
-            )?;
+                "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?)",
+                params![
+                    signed(message.sequence),
+                    signed(queue.0),
+                    counts.redeliveries,
+                    counts.returned,
+                    lost.collect::<Vec<_>>(),
+                ],
+            )
+        }
+        Change::Released { message, queue } => {
+            let (sequence, queue) = (signed(message.sequence), signed(queue.0));
+            let place = params![sequence, queue];
             execute("DELETE FROM place WHERE sequence = ? AND queue = ?", place)?;
             execute(
-                "UPDATE message SET acknowledged = ? WHERE sequence = ?",
-                params![message.is_acknowledged(), sequence],
+                "DELETE FROM history WHERE sequence = ? AND queue = ?",
+                place,
+            )?;
+            execute(
+                "INSERT OR REPLACE INTO released VALUES (?, ?, ?)",
+                params![sequence, queue, message.is_acknowledged()],
             )
         }
         Change::Removed { message } => {
             let sequence = signed(message.sequence);
             execute("DELETE FROM message WHERE sequence = ?", &[&sequence])?;
+            if message.has_more_rows() {
+                execute("DELETE FROM history WHERE sequence = ?", &[&sequence])?;
+                execute("DELETE FROM released WHERE sequence = ?", &[&sequence])?;
+            }
             execute("DELETE FROM place WHERE sequence = ?", &[&sequence])
         }
     }

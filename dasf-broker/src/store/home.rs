@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{Change, QueueId, QueueRecord, Store, SubscriptionRecord};
+use super::{Change, Counts, QueueId, QueueRecord, Store, SubscriptionRecord};
 use crate::message::Message;
 use crate::topic::{SharedTenure, TopicName};
 
@@ -109,6 +109,16 @@ impl Held {
         }
     }
 
+    /// Keeps the history of the message in the queue.
+    pub(crate) fn keep_counts(&self, counts: Counts) {
+        self.message.set_more_rows();
+        self.home.store.record(Change::History {
+            message: self.message.clone(),
+            queue: self.home.id,
+            counts,
+        });
+    }
+
     pub(crate) fn is_in(&self, home: &Arc<Home>) -> bool {
         Arc::ptr_eq(&self.home, home)
     }
@@ -121,6 +131,7 @@ impl Drop for Held {
             Change::Removed { message }
         } else {
             let queue = self.home.id;
+            message.set_more_rows();
             Change::Released { message, queue }
         };
         self.home.store.record(change);

@@ -18,17 +18,20 @@ mod home;
 mod recover;
 mod restored;
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
+use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
-use tracing::warn;
+use tracing::{error, warn};
 
-pub(crate) use change::{Change, QueueId, QueueRecord, SubscriptionRecord};
+pub(crate) use change::{Change, Counts, QueueId, QueueRecord, SubscriptionRecord};
 use database::Database;
 use directory::DirectoryLock;
 pub(crate) use error::StoreError;
@@ -39,6 +42,7 @@ pub use recover::Recovered;
 pub(crate) use recover::recover;
 pub(crate) use restored::{Restored, RestoredMessage};
 
+use crate::log;
 use crate::message::Message;
 
 /// The reason for a message that the store cannot write.
@@ -70,10 +74,28 @@ struct Shared {
     /// The number of changes that are on the disk, or could not be written.
     written: AtomicU64,
     /// The tasks that wait for a commit.
-    waiting: Mutex<Vec<Waker>>,
+    waiting: Mutex<Waiting>,
+    /// The number of messages that could not be written.
+    refused: AtomicU64,
     wanted: Mutex<Wanted>,
     /// Tells the reader that there are messages to read, or that the store closes.
     asked: Condvar,
+}
+
+/// The wakers of tasks, each once.
+#[derive(Debug, Default)]
+struct Waiting(HashMap<[usize; 2], Waker>);
+
+impl Waiting {
+    fn add(&mut self, waker: &Waker) {
+        // While the waker is in the table, no other task has its address.
+        let task = [waker.data().addr(), ptr::from_ref(waker.vtable()).addr()];
+        self.0.entry(task).or_insert_with(|| waker.clone());
+    }
+
+    fn wake(self) {
+        self.0.into_values().for_each(Waker::wake);
+    }
 }
 
 /// The changes that the writer has not taken.
@@ -114,8 +136,10 @@ impl Store {
         let reader = Database::open_reader(directory)?;
         let last_queue = restored.queues.iter().map(|queue| queue.id.0).max();
         let shared = Arc::new(Shared::default());
+        let on_disk = restored.queues.iter().map(|queue| queue.id).collect();
         let writer = spawn("dasf-store-writer", &shared, move |shared| {
-            write(shared, database);
+            let mut database = database;
+            Writer::new(on_disk, |changes| database.write(changes)).run(shared);
         })?;
         let reader = spawn("dasf-store-reader", &shared, move |shared| {
             read(shared, &reader);
@@ -158,6 +182,16 @@ impl Store {
         Ticket(lock(&self.shared.recorded).count)
     }
 
+    /// Returns the number of messages that could not be written.
+    pub(crate) fn refused(&self) -> u64 {
+        self.shared.refused.load(Ordering::Acquire)
+    }
+
+    /// Counts a message that could not be written.
+    pub(crate) fn count_refused(&self) {
+        self.shared.refused.fetch_add(1, Ordering::Release);
+    }
+
     /// Returns whether all changes up to this one are on the disk, or could not be written. If not, the
     /// next commit wakes the task.
     pub(crate) fn is_written(&self, ticket: Ticket, waker: &Waker) -> bool {
@@ -165,7 +199,7 @@ impl Store {
         if is_written() {
             return true;
         }
-        lock(&self.shared.waiting).push(waker.clone());
+        lock(&self.shared.waiting).add(waker);
         // The commit may have been before the task was there.
         is_written()
     }
@@ -235,6 +269,13 @@ impl Shared {
         }
     }
 
+    /// Records that all changes to this one are on the disk, or could not be written.
+    fn settle(&self, last: u64) {
+        self.written.store(last, Ordering::Release);
+        let waiting = std::mem::take(&mut *lock(&self.waiting));
+        waiting.wake();
+    }
+
     /// Waits for messages to read. Returns `None` if the store is closed.
     fn next_wanted(&self) -> Option<(Vec<Message>, Waker)> {
         let mut wanted = lock(&self.wanted);
@@ -251,25 +292,115 @@ impl Shared {
     }
 }
 
-/// The thread that writes.
-fn write(shared: &Shared, mut database: Database) {
-    // What could not be written, without new messages.
-    let mut unwritten = Vec::new();
-    while let Some((changes, last)) = shared.next_changes() {
-        let mut batch = std::mem::take(&mut unwritten);
-        batch.extend(changes.into_iter().filter(Change::is_needed));
-        if !batch.is_empty() {
-            match database.write(&batch) {
-                Ok(()) => batch.iter().for_each(Change::written),
-                Err(error) => {
-                    warn!("the store could not write: {error}");
-                    unwritten.extend(batch.into_iter().filter_map(Change::failed));
+/// What the thread that writes has.
+struct Writer<W> {
+    write: W,
+    /// The queues on the disk.
+    on_disk: HashSet<QueueId>,
+    /// What could not be written, without new messages.
+    unwritten: Vec<Change>,
+    /// When the last failure was logged. A full disk may make many.
+    logged: Option<Instant>,
+}
+
+impl<W: FnMut(&[Change]) -> Result<(), StoreError>> Writer<W> {
+    fn new(on_disk: HashSet<QueueId>, write: W) -> Self {
+        Self {
+            write,
+            on_disk,
+            unwritten: Vec::new(),
+            logged: None,
+        }
+    }
+
+    /// Writes all changes until the store closes.
+    fn run(mut self, shared: &Shared) {
+        let _ending = WriterEnding(shared);
+        while let Some((changes, last)) = shared.next_changes() {
+            self.write(changes);
+            shared.settle(last);
+        }
+    }
+
+    /// Writes changes. New messages that cannot be written are refused.
+    fn write(&mut self, changes: Vec<Change>) {
+        let mut changes = Unsettled(changes);
+        changes.0.retain(Change::is_needed);
+        let is_new = !changes.0.is_empty();
+        changes.0.splice(..0, std::mem::take(&mut self.unwritten));
+        if self.try_write(&mut changes) || !is_new {
+            return;
+        }
+        // Without the new messages, it may make the room that they need.
+        let unwritten = std::mem::take(&mut self.unwritten);
+        self.try_write(&mut Unsettled(unwritten));
+    }
+
+    /// Returns whether the changes are written.
+    fn try_write(&mut self, changes: &mut Unsettled) -> bool {
+        if changes.0.is_empty() {
+            return true;
+        }
+        let written = (self.write)(&changes.0);
+        let changes = std::mem::take(&mut changes.0);
+        match written {
+            Ok(()) => {
+                for change in &changes {
+                    change.written();
+                    match change {
+                        Change::Queue(queue) => self.on_disk.insert(queue.id),
+                        Change::QueueEnded(id) => self.on_disk.remove(id),
+                        _ => true,
+                    };
                 }
+                true
+            }
+            Err(error) => {
+                if self
+                    .logged
+                    .is_none_or(|logged| logged.elapsed() > log::INTERVAL)
+                {
+                    self.logged = Some(Instant::now());
+                    warn!("the store could not write: {error}");
+                }
+                self.unwritten = changes.into_iter().filter_map(Change::failed).collect();
+                Change::compact(&mut self.unwritten, &self.on_disk);
+                false
             }
         }
-        shared.written.store(last, Ordering::Release);
-        let waiting = std::mem::take(&mut *lock(&shared.waiting));
-        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Changes about which nobody knows whether they are on the disk. A drop refuses the new messages.
+struct Unsettled(Vec<Change>);
+
+impl Drop for Unsettled {
+    fn drop(&mut self) {
+        for change in std::mem::take(&mut self.0) {
+            // No one writes the others later.
+            let _ = change.failed();
+        }
+    }
+}
+
+/// A drop ends the writing: the store takes no more changes, and nobody waits for one.
+struct WriterEnding<'a>(&'a Shared);
+
+impl Drop for WriterEnding<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            error!(
+                "the thread that writes the store has panicked; \
+                 the broker refuses messages until it is started again"
+            );
+        }
+        let changes = {
+            let mut recorded = lock(&self.0.recorded);
+            recorded.is_closed = true;
+            std::mem::take(&mut recorded.changes)
+        };
+        drop(Unsettled(changes));
+        self.0.settle(u64::MAX);
     }
 }
 
@@ -277,7 +408,10 @@ fn write(shared: &Shared, mut database: Database) {
 fn read(shared: &Shared, database: &Database) {
     while let Some((messages, waker)) = shared.next_wanted() {
         for message in messages {
-            read_content(database, &message);
+            let read = AssertUnwindSafe(|| read_content(database, &message));
+            if panic::catch_unwind(read).is_err() {
+                message.lose();
+            }
         }
         waker.wake();
     }
@@ -291,4 +425,254 @@ fn read_content(database: &Database, message: &Message) {
     };
     warn!(message_id = %message.id(), "cannot read the content of a message: {reason}");
     message.lose();
+}
+
+#[cfg(feature = "store")]
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::mpsc;
+    use std::task::Wake;
+
+    use dasf_protocol::Topic;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::budget::Budget;
+    use crate::message::{Keeping, MessageIds, Origin};
+    use crate::topic::SharedTenure;
+    use crate::topic::TopicName;
+
+    /// A store whose writer the test is, or runs.
+    struct TestStore {
+        store: Arc<Store>,
+        origin: Origin,
+        topic: TopicName,
+        _directory: TempDir,
+    }
+
+    impl TestStore {
+        fn new() -> Self {
+            let directory = TempDir::new().unwrap();
+            let (store, _) = Store::open(directory.path(), MessageIds::new_run()).unwrap();
+            let keeping = Keeping {
+                store: store.clone(),
+                cache: Budget::new(usize::MAX),
+            };
+            Self {
+                store,
+                origin: Origin {
+                    ids: MessageIds::new(),
+                    budget: Budget::new(usize::MAX),
+                    keeping: Some(Arc::new(keeping)),
+                },
+                topic: "demo".parse::<Topic>().unwrap().into(),
+                _directory: directory,
+            }
+        }
+
+        fn message(&self, size: usize) -> Message {
+            let fields = format!(r#""payload":"{}"}}"#, "x".repeat(size));
+            Message::from_text(&self.origin, Instant::now(), &fields)
+        }
+
+        fn queue(&self, id: u64) -> Change {
+            Change::Queue(QueueRecord {
+                id: QueueId(id),
+                topic: self.topic.clone(),
+                subscription: None,
+                tenure: None,
+            })
+        }
+    }
+
+    fn held(message: &Message, queue: u64) -> Change {
+        message.add_holder();
+        let (message, queue) = (message.clone(), QueueId(queue));
+        Change::Held { message, queue }
+    }
+
+    /// Reads the database in a directory.
+    fn restored(directory: &TempDir) -> Restored {
+        Database::open(directory.path(), 0).unwrap().1
+    }
+
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn a_task_waits_once_for_a_commit() {
+        let (wakes, others) = (Arc::new(Wakes::default()), Arc::new(Wakes::default()));
+        let mut waiting = Waiting::default();
+        for _ in 0..1000 {
+            waiting.add(&wakes.clone().into());
+        }
+        waiting.add(&others.clone().into());
+        assert_eq!(waiting.0.len(), 2);
+        waiting.wake();
+        let count = |wakes: &Wakes| wakes.0.load(Ordering::Relaxed);
+        assert_eq!((count(&wakes), count(&others)), (1, 1));
+    }
+
+    /// A queue that is done with a message before the commit does not get it after a restart, although
+    /// another queue still has it.
+    #[test]
+    fn a_message_leaves_a_queue_before_its_first_commit() {
+        let test = TestStore::new();
+        let directory = TempDir::new().unwrap();
+        let (mut database, _) = Database::open(directory.path(), 1).unwrap();
+        let message = test.message(10);
+        let mut changes = vec![test.queue(1), test.queue(2)];
+        changes.extend([held(&message, 1), held(&message, 2)]);
+        assert!(!message.remove_holder());
+        message.acknowledge();
+        changes.push(Change::Released {
+            message: message.clone(),
+            queue: QueueId(1),
+        });
+        let write = |changes: &[Change]| database.write(changes);
+        Writer::new(HashSet::new(), write).write(changes);
+        drop(database);
+        let restored = restored(&directory);
+        assert_eq!(restored.messages[0].queues, [QueueId(2)]);
+        assert!(restored.messages[0].is_acknowledged);
+    }
+
+    /// The messages that wait for the disk are refused, and nobody waits for them.
+    #[test]
+    fn a_writer_that_panics_refuses_what_waits() {
+        let test = TestStore::new();
+        let shared = Arc::new(Shared::default());
+        let (first, second) = (test.message(10), test.message(10));
+        let changes = vec![held(&first, 1)];
+        lock(&shared.recorded).changes = changes;
+        lock(&shared.recorded).count = 1;
+        let (begins, begun) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel::<()>();
+        let writer = spawn("writer", &shared, move |shared| {
+            let write = |_: &[Change]| -> Result<(), StoreError> {
+                begins.send(()).unwrap();
+                receiver.recv().unwrap();
+                panic!("the disk is on fire");
+            };
+            Writer::new(HashSet::new(), write).run(shared);
+        });
+        begun.recv().unwrap();
+        // Meanwhile another message comes.
+        {
+            let mut recorded = lock(&shared.recorded);
+            recorded.changes.push(held(&second, 1));
+            recorded.count = 2;
+        }
+        let wakes = Arc::new(Wakes::default());
+        lock(&shared.waiting).add(&wakes.clone().into());
+        sender.send(()).unwrap();
+        writer.unwrap().join().unwrap_err();
+        assert!(first.is_refused() && second.is_refused());
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        assert!(shared.written.load(Ordering::Relaxed) >= 2);
+        assert!(lock(&shared.recorded).is_closed);
+        assert_eq!(test.store.refused(), 2);
+    }
+
+    #[test]
+    fn a_closed_store_refuses_messages_at_once() {
+        let test = TestStore::new();
+        test.store.close();
+        let home = Home::of_topic(&test.store, &test.topic, &SharedTenure::default());
+        let message = test.message(10);
+        let _held = Held::new(&home, &message);
+        assert!(message.is_refused());
+        assert!(message.load().is_none(), "its content is gone");
+        let ticket = test.store.ticket();
+        assert!(test.store.is_written(ticket, Waker::noop()));
+    }
+
+    /// While the disk is full, the writer remembers no more than what exists.
+    #[test]
+    fn a_full_disk_lets_nothing_gather() {
+        let test = TestStore::new();
+        let directory = TempDir::new().unwrap();
+        let (mut database, _) = Database::open(directory.path(), 1).unwrap();
+        let kept = test.message(50_000);
+        let write = |changes: &[Change]| {
+            let is_full = changes.iter().any(|change| {
+                matches!(change, Change::Queue(queue) if queue.id.0 > 1)
+                    || matches!(change, Change::Held { message, .. } if !message.is_stored() && message.size() < 1000)
+            });
+            match is_full {
+                true => Err(StoreError::InUse),
+                false => database.write(changes),
+            }
+        };
+        let mut writer = Writer::new(HashSet::new(), write);
+        writer.write(vec![test.queue(0), test.queue(1), held(&kept, 0)]);
+        assert!(kept.is_stored());
+        for number in 2..2000 {
+            let refused = test.message(10);
+            let back = |redeliveries| Change::History {
+                message: kept.clone(),
+                queue: QueueId(0),
+                counts: Counts {
+                    redeliveries,
+                    ..Counts::default()
+                },
+            };
+            writer.write(vec![
+                test.queue(number),
+                held(&refused, number),
+                Change::QueueEnded(QueueId(number)),
+                back(u32::try_from(number).unwrap()),
+                test.queue(1),
+            ]);
+            assert!(refused.is_refused());
+            assert!(writer.unwritten.len() <= 2, "{:?}", writer.unwritten);
+        }
+        // What needs no room is written meanwhile.
+        assert!(writer.unwritten.is_empty());
+        let counts = restored(&directory).histories;
+        assert_eq!(counts[&(kept.sequence, QueueId(0))].redeliveries, 1999);
+    }
+
+    #[test]
+    fn the_last_change_of_a_subject_stays() {
+        let test = TestStore::new();
+        let (kept, removed) = (test.message(1), test.message(1));
+        let released = |message: &Message, queue| Change::Released {
+            message: message.clone(),
+            queue: QueueId(queue),
+        };
+        let mut changes = vec![
+            held(&kept, 1),
+            released(&kept, 1),
+            held(&kept, 2),
+            held(&kept, 1),
+            held(&removed, 1),
+            released(&removed, 1),
+            Change::Removed {
+                message: removed.clone(),
+            },
+            test.queue(1),
+            Change::QueueEnded(QueueId(1)),
+            test.queue(2),
+            Change::QueueEnded(QueueId(2)),
+        ];
+        Change::compact(&mut changes, &HashSet::from([QueueId(2)]));
+        let [
+            Change::Held { queue: a, .. },
+            Change::Held { queue: b, .. },
+            Change::Removed { .. },
+            Change::QueueEnded(QueueId(2)),
+        ] = &changes[..]
+        else {
+            panic!("{changes:?}");
+        };
+        assert_eq!([*a, *b], [QueueId(2), QueueId(1)]);
+    }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use rusqlite::types::Null;
-use rusqlite::{Connection, OpenFlags, Row, ToSql, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, Row};
 
 use super::database::{self, Database};
 use super::directory::DirectoryLock;
@@ -22,9 +22,6 @@ pub struct Recovered {
     /// The subscriptions, and the topics with messages that no subscription has.
     pub queues: u64,
 }
-
-/// The number of columns of the table `queue`.
-const QUEUE_COLUMNS: usize = 9;
 
 /// Copies what can be read from one data directory to another, which must not have a database.
 pub(crate) fn recover(from: &Path, to: &Path) -> Result<Recovered, StoreError> {
@@ -48,13 +45,7 @@ pub(crate) fn recover(from: &Path, to: &Path) -> Result<Recovered, StoreError> {
         new.execute("UPDATE broker SET starts = ?", [starts])?;
     }
     for_each_row(&old, "queue", "id", |row| {
-        let mut values = values(row)?;
-        // An earlier version has no column for what the topic is for.
-        values.resize_with(QUEUE_COLUMNS, || Box::new(Null));
-        recovered.queues += new.execute(
-            "INSERT OR IGNORE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            rusqlite::params_from_iter(values),
-        )? as u64;
+        recovered.queues += copy(row, &new, "queue")?;
         Ok(())
     })?;
     let unreadable = for_each_row(&old, "message", "sequence", |row| {
@@ -64,36 +55,43 @@ pub(crate) fn recover(from: &Path, to: &Path) -> Result<Recovered, StoreError> {
             recovered.damaged_messages += 1;
             return Ok(());
         }
-        let values = values(row)?;
-        recovered.messages += new.execute(
-            "INSERT OR IGNORE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            rusqlite::params_from_iter(values),
-        )? as u64;
+        recovered.messages += copy(row, &new, "message")?;
         Ok(())
     })?;
     recovered.damaged_messages += unreadable;
     // Without these, a subscription would not get a message that another one has, too.
-    if let Ok(mut select) = old.prepare("SELECT sequence, queue FROM place")
-        && let Ok(mut rows) = select.query(())
-    {
-        while let Ok(Some(row)) = rows.next() {
-            let place: (i64, i64) = (row.get(0)?, row.get(1)?);
-            new.execute(
-                "INSERT OR IGNORE INTO place VALUES (?, ?)",
-                params![place.0, place.1],
-            )?;
-        }
+    for table in ["place", "released", "history"] {
+        copy_readable(&old, &new, table)?;
     }
     new.commit()?;
     Ok(recovered)
 }
 
-fn values(row: &Row<'_>) -> rusqlite::Result<Vec<Box<dyn ToSql>>> {
-    let count = row.as_ref().column_count();
-    (0..count)
-        .map(|column| row.get::<_, rusqlite::types::Value>(column))
-        .map(|value| value.map(|value| Box::new(value) as Box<dyn ToSql>))
-        .collect()
+/// Copies the rows of a table to the first one that cannot be read.
+fn copy_readable(old: &Connection, new: &Connection, table: &str) -> rusqlite::Result<()> {
+    if let Ok(mut select) = old.prepare(&format!("SELECT * FROM {table}"))
+        && let Ok(mut rows) = select.query(())
+    {
+        while let Ok(Some(row)) = rows.next() {
+            copy(row, new, table)?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a row. Returns the number of new rows.
+fn copy(row: &Row<'_>, new: &Connection, table: &str) -> rusqlite::Result<u64> {
+    let columns: Vec<_> = row.as_ref().column_names().collect();
+    let places = vec!["?"; columns.len()].join(", ");
+    let values: Vec<Value> = (0..columns.len())
+        .map(|column| row.get(column))
+        .collect::<Result<_, _>>()?;
+    let insert = format!(
+        "INSERT OR IGNORE INTO {table} ({}) VALUES ({places})",
+        columns.join(", ")
+    );
+    let mut insert = new.prepare_cached(&insert)?;
+    Ok(insert.execute(rusqlite::params_from_iter(values))? as u64)
 }
 
 /// Runs a function on the rows of a table that can be read. Returns the number of the others that were

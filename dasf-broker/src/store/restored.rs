@@ -1,8 +1,9 @@
 //! What a store contains when a broker starts.
 
+use std::collections::HashMap;
 use std::time::SystemTime;
 
-use super::change::{QueueId, QueueRecord};
+use super::change::{Counts, QueueId, QueueRecord};
 
 /// What a database contains when a broker starts.
 #[derive(Debug, Default)]
@@ -14,6 +15,8 @@ pub(crate) struct Restored {
     pub(crate) queues: Vec<QueueRecord>,
     /// The messages in the order of their numbers.
     pub(crate) messages: Vec<RestoredMessage>,
+    /// The histories of messages in their queues.
+    pub(crate) histories: HashMap<(u64, QueueId), Counts>,
 }
 
 /// A message without its content.
@@ -25,4 +28,6 @@ pub(crate) struct RestoredMessage {
     /// The size of the content in bytes.
     pub(crate) size: usize,
     pub(crate) queues: Vec<QueueId>,
+    /// Whether it has a history, or has left a queue.
+    pub(crate) has_more_rows: bool,
 }

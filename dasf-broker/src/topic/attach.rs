@@ -1,17 +1,17 @@
 //! Producers and consumers connect to a topic, and disconnect from it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dasf_protocol::Subscription as SubscriptionName;
 
 use super::Topic;
 use super::backlog::MessageQueue;
-use super::consumer::{Consumer, ConsumerId};
+use super::consumer::{Consumer, ConsumerId, RunId};
 use super::effects::{Effects, Event, EventKind};
 use super::error::AttachError;
-use super::options::ConsumerOptions;
-use super::options::OnClose;
+use super::options::{ConsumerOptions, RedeliveryLimit};
 use super::subscription::Subscription;
+use crate::store::Home;
 
 /// The largest number of lost consumers that a topic recognizes when they come back.
 const MAX_LOST_RUNS: usize = 1024;
@@ -23,6 +23,13 @@ impl Topic {
 
     pub(crate) fn detach_producer(&mut self) {
         self.producers -= 1;
+    }
+
+    /// Returns how long a subscription stays without a consumer. One that is not durable does not.
+    pub(crate) fn retention(&self, name: &SubscriptionName) -> Option<Duration> {
+        let subscription = self.subscriptions.get(name)?;
+        let retention = subscription.retention(&self.limits);
+        subscription.is_durable().then_some(retention)
     }
 
     /// Connects a consumer, and creates the subscription if it does not exist.
@@ -42,7 +49,8 @@ impl Topic {
         let id = ConsumerId(self.consumers);
         self.consumers += 1;
         let prefetch = self.limits.prefetch(options.receiver_queue_size);
-        let consumer = Consumer::new(id, prefetch, options);
+        let limit = RedeliveryLimit::of(options, &self.limits, &self.name, name);
+        let consumer = Consumer::new(id, prefetch, options, limit);
         self.obsolescence.gone.remove(&self.name);
         if let Some(run) = options.run
             && self.lost_runs.remove(&run)
@@ -114,10 +122,17 @@ impl Topic {
             }
             return Ok((MessageQueue::default(), self.last_sequence + 1));
         }
-        let mut taken_over = self.unclaimed.take();
+        let store = self.store.as_ref();
+        let home = store.map(|store| Home::of_topic(store, &self.name, &self.tenure));
+        let mut sources = vec![self.unclaimed.take_with_home(home)];
         self.charge_unclaimed();
-        for (_, detached) in std::mem::take(&mut self.subscriptions) {
-            taken_over.append(detached.into_messages());
+        let detached = std::mem::take(&mut self.subscriptions);
+        sources.extend(detached.into_values().map(Subscription::into_messages));
+        // The subscription takes over a place in the store. Only the other messages have to move there.
+        sources.sort_by_key(|source| source.size().messages);
+        let mut taken_over = sources.pop().unwrap_or_default();
+        for source in sources {
+            taken_over.append(source);
         }
         // Otherwise a new module would run again what another one has done.
         taken_over.retain(|message| !message.is_acknowledged());
@@ -142,29 +157,39 @@ impl Topic {
         };
         let lost = subscription.consumer(id);
         if let Some(run) = lost.and_then(|it| it.working_run()) {
-            if self.lost_runs.len() >= MAX_LOST_RUNS {
-                self.lost_runs.pop_first();
-            }
-            self.lost_runs.insert(run);
+            self.remember_lost(run);
         }
+        let Some(subscription) = self.subscriptions.get_mut(name) else {
+            return;
+        };
         if !subscription.remove_consumer(id, effects) || subscription.has_consumer() {
             return;
         }
         subscription.detached = Some(now);
-        let ends_with_reader =
-            !subscription.is_durable() || subscription.on_close == OnClose::Discard;
+        let ends_with_reader = subscription.ends_with_reader();
         // The unclaimed messages of the topic can replace an empty subscription that is the only one. It
-        // is removed at once, so the response topics of former callers do not pile up.
-        if (!subscription.is_durable() || alone && subscription.backlog.messages == 0)
+        // is removed at once, so the response topics of former callers do not pile up. But the topic may
+        // keep them for less time than a consumer has asked for.
+        let is_replaceable =
+            alone && subscription.backlog.messages == 0 && subscription.asked_retention.is_none();
+        if (!subscription.is_durable() || is_replaceable)
             && let Some(subscription) = self.subscriptions.remove(name)
         {
             self.drop_all(name, subscription, EventKind::DroppedNotDurable, effects);
         }
         // The others keep what they get for a reader that may come back.
-        let ends = |it: &Subscription| it.on_close == OnClose::Discard && !it.has_consumer();
+        let ends = |it: &Subscription| it.ends_with_reader() && !it.has_consumer();
         if ends_with_reader && self.subscriptions.values().all(ends) {
             self.obsolescence.gone.add(&self.name, now, true);
         }
+    }
+
+    /// Remembers a run that was lost while it worked on a message.
+    pub(super) fn remember_lost(&mut self, run: RunId) {
+        if self.lost_runs.len() >= MAX_LOST_RUNS {
+            self.lost_runs.pop_first();
+        }
+        self.lost_runs.insert(run);
     }
 
     /// Removes the subscription of a consumer, with all its messages.

@@ -35,12 +35,19 @@ impl QueuedMessage {
         }
     }
 
-    /// Returns a message that the store has at this place.
-    pub(super) fn restored(message: Message, home: &Arc<Home>) -> Self {
+    /// Returns a message that the store has at this place, with its history.
+    pub(super) fn restored(message: Message, home: &Arc<Home>, history: History) -> Self {
         Self {
             held: Some(Held::restored(home, &message)),
             message,
-            history: History::default(),
+            history,
+        }
+    }
+
+    /// Keeps the history in the store.
+    pub(super) fn keep_history(&self) {
+        if let (Some(held), Some(counts)) = (&self.held, self.history.counts()) {
+            held.keep_counts(counts);
         }
     }
 
@@ -54,6 +61,7 @@ impl QueuedMessage {
         if !is_there {
             // The new place first: a message without a place would leave the store.
             self.held = home.map(|home| Held::new(home, &self.message));
+            self.keep_history();
         }
     }
 }
@@ -91,6 +99,11 @@ impl MessageQueue {
     /// Further messages have no place in the store.
     pub(super) fn leave_home(&mut self) {
         self.home = None;
+    }
+
+    /// Takes all messages out with their place in the store. Later ones have another place.
+    pub(super) fn take_with_home(&mut self, next: Option<Arc<Home>>) -> Self {
+        std::mem::replace(self, Self::at(next))
     }
 
     /// Takes all messages out. They keep their places in the store until another queue gets them.
@@ -133,7 +146,9 @@ impl MessageQueue {
             }
             // A new subscription that takes over several others gets the same message from each.
             Entry::Occupied(mut place) => {
-                place.get_mut().history.merge(queued.history);
+                let known = place.get_mut();
+                known.history.merge(queued.history);
+                known.keep_history();
             }
         }
     }
@@ -141,6 +156,18 @@ impl MessageQueue {
     pub(super) fn append(&mut self, other: Self) {
         for queued in other.messages.into_values() {
             self.insert(queued);
+        }
+    }
+
+    /// Adds the messages of a queue that has ended to a queue of no subscription. If this one is empty, it
+    /// takes over the place in the store, because to move many messages there takes long.
+    pub(super) fn adopt(&mut self, ended: Self) {
+        match &ended.home {
+            Some(home) if self.is_empty() && self.home.is_some() => {
+                home.record(None);
+                *self = ended;
+            }
+            _ => self.append(ended),
         }
     }
 
@@ -160,11 +187,16 @@ impl MessageQueue {
         Some(queued)
     }
 
-    /// Removes the oldest message if it was published at least `age` ago.
-    pub(super) fn pop_older(&mut self, age: Duration, now: Instant) -> Option<QueuedMessage> {
-        let (_, first) = self.messages.first_key_value()?;
-        let old = now.saturating_duration_since(first.message.published) >= age;
-        if old { self.pop_first() } else { None }
+    /// Removes the messages that were published at least `age` ago.
+    pub(super) fn take_older(&mut self, age: Duration, now: Instant) -> Self {
+        let mut taken = Self::default();
+        while let Some((_, first)) = self.messages.first_key_value()
+            && now.saturating_duration_since(first.message.published) >= age
+            && let Some(queued) = self.pop_first()
+        {
+            taken.insert(queued);
+        }
+        taken
     }
 }
 
@@ -186,10 +218,10 @@ impl BacklogSize {
         self.bytes -= message.size();
     }
 
-    /// Grows as a part of the backlog did.
-    pub(super) fn grow(&mut self, before: Self, after: Self) {
-        self.messages += after.messages - before.messages;
-        self.bytes += after.bytes - before.bytes;
+    /// Changes its size as a part of the backlog did.
+    pub(super) fn follow(&mut self, before: Self, after: Self) {
+        self.messages = self.messages + after.messages - before.messages;
+        self.bytes = self.bytes + after.bytes - before.bytes;
     }
 
     /// Returns the memory of the places of the messages in bytes, rounded up.
@@ -203,13 +235,14 @@ impl BacklogSize {
         self.bytes + self.messages * (PLACE_COST + MESSAGE_OVERHEAD)
     }
 
-    /// Returns the limit that a further message would exceed.
+    /// Returns the limit that a further message would exceed, in a backlog with this place in the store.
     pub(super) fn limit_exceeded_by(
         mut self,
         message: &Message,
         limits: &Limits,
+        home: Option<&Arc<Home>>,
     ) -> Option<BacklogLimit> {
         self.add(message);
-        limits.exceeded_by_backlog(self.messages, self.bytes)
+        limits.exceeded_by_backlog(self.messages, self.bytes, home.is_some())
     }
 }

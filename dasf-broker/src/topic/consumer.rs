@@ -9,7 +9,7 @@ use dasf_protocol::{Topic, link};
 
 use super::backlog::QueuedMessage;
 use super::effects::Effects;
-use super::options::{ConsumerOptions, DeadLetterPolicy};
+use super::options::{ConsumerOptions, RedeliveryLimit};
 use crate::message::{Earlier, Loaded, Message};
 
 /// The size in bytes at which [`Consumer::take`] stops. The socket may need a copy of each message.
@@ -41,7 +41,7 @@ pub(super) struct Consumer {
     /// Negatively acknowledged messages with the times at which they are due, in the order of these
     /// times.
     pub(super) delayed: VecDeque<(Instant, QueuedMessage)>,
-    pub(super) dead_letters: Option<DeadLetterPolicy>,
+    pub(super) limit: Option<RedeliveryLimit>,
     /// The run of a consumer that reports which redelivered messages it begins. Then only these count.
     pub(super) run: Option<RunId>,
     /// The task of the consumer while it waits for a message.
@@ -84,7 +84,12 @@ impl Delivery {
 }
 
 impl Consumer {
-    pub(super) fn new(id: ConsumerId, prefetch: usize, options: &ConsumerOptions) -> Self {
+    pub(super) fn new(
+        id: ConsumerId,
+        prefetch: usize,
+        options: &ConsumerOptions,
+        limit: Option<RedeliveryLimit>,
+    ) -> Self {
         Self {
             id,
             prefetch,
@@ -92,7 +97,7 @@ impl Consumer {
             unsent: BTreeSet::new(),
             redelivery_delay: options.redelivery_delay,
             delayed: VecDeque::new(),
-            dead_letters: options.dead_letters.clone(),
+            limit,
             run: options.run,
             waker: None,
             idle_publishes: 0,

@@ -71,6 +71,8 @@ pub(crate) enum EventKind {
     CallerGone,
     /// The store cannot read messages.
     Unreadable,
+    /// Messages had their last redelivery, and their topic has no dead letters.
+    GivenUp,
 }
 
 impl Event {
@@ -121,7 +123,7 @@ impl Event {
 }
 
 impl EventKind {
-    pub(crate) const COUNT: usize = 14;
+    pub(crate) const COUNT: usize = 15;
 
     /// All kinds, in the order of their numbers.
     pub(crate) const ALL: [Self; Self::COUNT] = [
@@ -139,6 +141,7 @@ impl EventKind {
         Self::RequestExpired,
         Self::CallerGone,
         Self::Unreadable,
+        Self::GivenUp,
     ];
 
     /// Returns the text in the log.
@@ -168,6 +171,7 @@ impl EventKind {
             Self::RequestExpired => "expired: the caller of the request no longer waits",
             Self::CallerGone => "dropped: the caller of the request is gone",
             Self::Unreadable => "dropped: the content of the message cannot be read from the disk",
+            Self::GivenUp => "dropped after the last redelivery: the topic has no dead letters",
         }
     }
 }

@@ -9,11 +9,12 @@ use super::options::OnClose;
 use super::subscription::Subscription;
 
 impl Topic {
-    /// Removes messages and subscriptions that are older than the retention.
+    /// Removes messages and subscriptions whose time is over, and messages that the store could not write.
     pub(crate) fn remove_expired(&mut self, now: Instant, effects: &mut Effects) {
-        let retention = self.limits.subscription_retention;
+        self.forget_refused();
+        let limits = self.limits.clone();
         let is_over = |subscription: &Subscription| {
-            let retention = subscription.retention(retention);
+            let retention = subscription.retention(&limits);
             subscription
                 .detached
                 .is_some_and(|since| now.saturating_duration_since(since) >= retention)
@@ -38,17 +39,21 @@ impl Topic {
             let messages = subscription.into_messages();
             if self.subscriptions.is_empty() {
                 // Younger messages stay for the rest of their own retention.
-                self.unclaimed.append(messages);
+                self.unclaimed.adopt(messages);
             } else {
                 self.expire(&messages, effects);
             }
         }
-        let mut expired = MessageQueue::default();
-        while let Some(queued) = self.unclaimed.pop_older(retention, now) {
-            expired.insert(queued);
-        }
+        let retention = limits.unclaimed_retention();
+        let mut expired = vec![self.unclaimed.take_older(retention, now)];
         self.charge_unclaimed();
-        self.expire(&expired, effects);
+        if let Some(ttl) = limits.topic.ttl {
+            let subscriptions = self.subscriptions.values_mut();
+            expired.extend(subscriptions.map(|subscription| subscription.take_older(ttl, now)));
+        }
+        for expired in expired {
+            self.expire(&expired, effects);
+        }
     }
 
     fn expire(&self, messages: &MessageQueue, effects: &mut Effects) {

@@ -9,17 +9,21 @@ use super::consumer::ConsumerId;
 use super::effects::{Effects, Event, EventKind};
 use super::options::OnClose;
 use super::subscription::Subscription;
+use crate::limits::Limits;
 
 /// The time that a consumer has to come back after a lost connection, if its subscription ends with it.
 const COME_BACK_TIMEOUT: Duration = Duration::from_secs(60);
 
 impl Subscription {
     /// Returns the time for which the subscription waits for a consumer.
-    pub(super) fn retention(&self, retention: Duration) -> Duration {
+    pub(super) fn retention(&self, limits: &Limits) -> Duration {
+        let retention = limits.retention(self.asked_retention);
         match self.on_close {
-            OnClose::Keep => retention,
             // The name is that of one run of a program. If it is started again, it has another one.
-            OnClose::HandOver | OnClose::Discard => retention.min(COME_BACK_TIMEOUT),
+            OnClose::HandOver | OnClose::Discard if self.asked_retention.is_none() => {
+                retention.min(COME_BACK_TIMEOUT)
+            }
+            _ => retention,
         }
     }
 }
@@ -78,7 +82,7 @@ impl Topic {
         let oldest = others.iter().map(|(_, other)| other.since).min();
         let newest = others.iter_mut().max_by_key(|(_, other)| other.since);
         let (Some(oldest), Some((name, heir))) = (oldest, newest) else {
-            self.unclaimed.append(messages);
+            self.unclaimed.adopt(messages);
             self.charge_unclaimed();
             return;
         };
@@ -94,7 +98,6 @@ impl Topic {
 mod tests {
     use super::*;
 
-    use crate::limits::Limits;
     use crate::topic::options::ConsumerOptions;
     use crate::topic::test_topic::{TestTopic, shared};
 

@@ -1,6 +1,7 @@
 //! What happened to a message before: its deliveries, and how often a consumer began to work on it.
 
 use super::consumer::RunId;
+use crate::store::Counts;
 
 /// The largest number of lost consumers of a message that may come back.
 const MAX_LOST: usize = 16;
@@ -50,6 +51,37 @@ impl Deliveries {
 impl History {
     fn change(&mut self) -> &mut Deliveries {
         self.0.get_or_insert_default()
+    }
+
+    /// Returns the history of a message that the store has kept.
+    pub(super) fn restored(counts: Counts) -> Self {
+        let lost = counts.lost.into_iter().map(|run| Lost {
+            run: RunId(run),
+            is_back: false,
+        });
+        Self(Some(Box::new(Deliveries {
+            redeliveries: counts.redeliveries,
+            is_begun: false,
+            returned: counts.returned,
+            lost: lost.collect(),
+        })))
+    }
+
+    /// Returns what the store keeps of the history, if there is something.
+    pub(super) fn counts(&self) -> Option<Counts> {
+        let deliveries = self.0.as_ref()?;
+        Some(Counts {
+            redeliveries: deliveries.redeliveries,
+            returned: deliveries.returned,
+            // One that is back has to come back again after a restart.
+            lost: deliveries.lost.iter().map(|lost| lost.run.0).collect(),
+        })
+    }
+
+    /// Returns the runs that were lost while they worked on the message.
+    pub(super) fn lost_runs(&self) -> impl Iterator<Item = RunId> {
+        let lost = self.0.iter().flat_map(|deliveries| &deliveries.lost);
+        lost.map(|lost| lost.run)
     }
 
     /// Returns the number of deliveries without an acknowledgement.

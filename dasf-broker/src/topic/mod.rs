@@ -79,6 +79,8 @@ pub(crate) struct Topic {
     /// The largest number of a message that the topic has had.
     last_sequence: u64,
     budget: Arc<Budget>,
+    /// The number of messages that the store could not write, when the topic last looked for its own.
+    refused: u64,
     /// The memory of the topic and of the places of its unclaimed messages.
     charge: Charge,
     /// The number of consumers that have connected, which identifies the next one.
@@ -97,6 +99,7 @@ impl Topic {
         owners: Arc<Owners>,
         store: Option<Arc<Store>>,
     ) -> Self {
+        let store = store.filter(|_| limits.topic.is_kept);
         let tenure = SharedTenure::default();
         let home = store
             .as_ref()
@@ -105,6 +108,7 @@ impl Topic {
             topic: name.clone(),
             gone,
             counters: counters.clone(),
+            ttl: limits.topic.ttl,
         };
         Self {
             obsolescence: Arc::new(obsolescence),
@@ -121,6 +125,7 @@ impl Topic {
             producers: 0,
             is_removed: false,
             last_sequence: 0,
+            refused: 0,
             consumers: 0,
             lost_runs: BTreeSet::new(),
         }
@@ -195,7 +200,8 @@ impl Topic {
             let mut taken = subscription.consumer(id)?.take(max, waker);
             let was_empty = taken.is_empty();
             taken.retain(|delivery| subscription.still_needs(id, delivery, effects));
-            if was_empty || !taken.is_empty() {
+            // The store may just have refused a message that the loop above has let pass.
+            if was_empty && !subscription.has_lost_next(id) || !taken.is_empty() {
                 break taken;
             }
         };

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use dasf_protocol::Topic;
+use dasf_protocol::{Subscription, Topic, TopicError};
 
 /// The full name of a topic. It does not contain the persistence: a broker keeps the
 /// messages of all topics in the same way.
@@ -77,6 +77,13 @@ impl TopicName {
         random
             .bytes()
             .any(|it| it.is_ascii_digit() || it.is_ascii_uppercase())
+    }
+
+    /// Returns the topic of the dead letters of a subscription that names no other one.
+    pub(crate) fn dead_letters_of(&self, subscription: &Subscription) -> Result<Self, TopicError> {
+        // The default of Pulsar, but a topic cannot contain `.` and `:`.
+        let name = format!("{}-{subscription}-DLQ", self.topic).replace(['.', ':'], "-");
+        Ok(self.sibling(name.parse()?))
     }
 
     /// Returns a topic of the same tenant and namespace.

@@ -93,11 +93,28 @@ pub(super) struct Obsolescence {
     pub(super) topic: TopicName,
     pub(super) gone: Arc<GoneReaders>,
     pub(super) counters: Arc<Counters>,
+    /// How long a message waits at most.
+    pub(super) ttl: Option<Duration>,
 }
 
 impl Obsolescence {
     /// Returns why nobody needs a message that has waited, and counts it.
     pub(super) fn of(&self, message: &Message) -> Option<EventKind> {
+        self.too_old(message).or_else(|| self.needless(message))
+    }
+
+    /// Returns why a message that is older than the messages of its topic live is obsolete, and counts it.
+    pub(super) fn too_old(&self, message: &Message) -> Option<EventKind> {
+        let ttl = self.ttl?;
+        let is_old = now().saturating_duration_since(message.published) >= ttl;
+        is_old.then(|| {
+            self.counters.expired.add(1);
+            EventKind::Expired
+        })
+    }
+
+    /// Returns why the caller of a request does not need it, and counts it.
+    fn needless(&self, message: &Message) -> Option<EventKind> {
         message.with_properties(|properties| {
             let properties = properties?;
             // A job outlives its caller.

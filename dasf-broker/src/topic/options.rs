@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use dasf_protocol::Subscription;
+
 use super::consumer::RunId;
 use super::name::TopicName;
+use crate::limits::Limits;
 
 /// How the consumers of a subscription share its messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +35,8 @@ pub(crate) struct ConsumerOptions {
     /// Whether the subscription stays without a consumer.
     pub(crate) durable: bool,
     pub(crate) on_close: OnClose,
+    /// How long the subscription stays without a consumer. `None` if the broker decides.
+    pub(crate) retention: Option<Duration>,
     pub(crate) receiver_queue_size: Option<usize>,
     /// The time before a negatively acknowledged message is delivered again.
     pub(crate) redelivery_delay: Duration,
@@ -46,4 +51,38 @@ pub(crate) struct DeadLetterPolicy {
     /// The largest number of redeliveries that count.
     pub(crate) max_redeliveries: u32,
     pub(crate) topic: TopicName,
+}
+
+/// When the messages of a consumer are given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RedeliveryLimit {
+    /// The largest number of redeliveries that count.
+    pub(super) max: u32,
+    /// The topic of the messages then. Without one, they are dropped.
+    pub(super) dead_letters: Option<TopicName>,
+}
+
+impl RedeliveryLimit {
+    /// Returns what holds for a consumer of this subscription: the smaller number of its own and that of
+    /// the topic.
+    pub(super) fn of(
+        options: &ConsumerOptions,
+        limits: &Limits,
+        topic: &TopicName,
+        subscription: &Subscription,
+    ) -> Option<Self> {
+        let asked = options.dead_letters.as_ref();
+        let numbers = [
+            asked.map(|asked| asked.max_redeliveries),
+            limits.topic.max_redeliveries,
+        ];
+        let max = numbers.into_iter().flatten().min()?;
+        let dead_letters = match asked {
+            _ if !limits.topic.has_dead_letters => None,
+            Some(asked) => Some(asked.topic.clone()),
+            // Two names of a good length may be too long together.
+            None => topic.dead_letters_of(subscription).ok(),
+        };
+        Some(Self { max, dead_letters })
+    }
 }

@@ -10,6 +10,7 @@ use super::consumer::ConsumerId;
 use super::effects::{Effects, Event, EventKind};
 use super::error::PublishError;
 use super::subscription::Subscription;
+use crate::limits::BacklogLimit;
 use crate::message::Message;
 
 impl Topic {
@@ -75,18 +76,9 @@ impl Topic {
     /// consumers. It is also refused if no subscription has a consumer and one is full: otherwise
     /// accepted messages would be dropped for no gain.
     fn check_room(&mut self, message: &Message, effects: &mut Effects) -> Result<(), PublishError> {
-        let limits = &self.limits;
-        let is_read = self.is_read();
-        let mut full = None;
-        for (name, subscription) in &self.subscriptions {
-            if is_read && !subscription.has_consumer() {
-                continue;
-            }
-            match subscription.limit_exceeded_by(message, limits) {
-                None if is_read => return Ok(()),
-                None => {}
-                Some(limit) => full = full.or(Some((name.clone(), limit))),
-            }
+        let mut full = self.full_subscription(message);
+        if full.is_some() && self.forget_refused() {
+            full = self.full_subscription(message);
         }
         if let Some((subscription, limit)) = full {
             let found = self.subscriptions.get_mut(&subscription);
@@ -99,14 +91,54 @@ impl Topic {
                 limit,
             });
         }
-        let unclaimed = self.unclaimed.size();
-        match unclaimed.limit_exceeded_by(message, &self.limits) {
+        let mut full = self.full_of_unclaimed(message);
+        if full.is_some() && self.forget_refused() {
+            full = self.full_of_unclaimed(message);
+        }
+        match full {
             Some(limit) => Err(PublishError::TopicFull {
                 topic: self.name.clone(),
                 limit,
             }),
             None => Ok(()),
         }
+    }
+
+    /// Returns a full subscription because of which a message is refused, and its limit.
+    fn full_subscription(&self, message: &Message) -> Option<(SubscriptionName, BacklogLimit)> {
+        let is_read = self.is_read();
+        let mut full = None;
+        for (name, subscription) in &self.subscriptions {
+            if is_read && !subscription.has_consumer() {
+                continue;
+            }
+            match subscription.limit_exceeded_by(message, &self.limits) {
+                None if is_read => return None,
+                None => {}
+                Some(limit) => full = full.or(Some((name.clone(), limit))),
+            }
+        }
+        full
+    }
+
+    fn full_of_unclaimed(&self, message: &Message) -> Option<BacklogLimit> {
+        let unclaimed = self.unclaimed.size();
+        unclaimed.limit_exceeded_by(message, &self.limits, self.unclaimed.home())
+    }
+
+    /// Removes the messages that wait and that the store could not write, if there are new ones. Returns
+    /// whether there may have been some.
+    pub(super) fn forget_refused(&mut self) -> bool {
+        let refused = self.store.as_ref().map_or(0, |store| store.refused());
+        if refused == self.refused {
+            return false;
+        }
+        self.refused = refused;
+        self.unclaimed.retain(|message| !message.is_refused());
+        self.charge_unclaimed();
+        let subscriptions = self.subscriptions.values_mut();
+        subscriptions.for_each(Subscription::forget_refused);
+        true
     }
 
     /// Disconnects a consumer of a subscription, or all. Other consumers get its messages.

@@ -4,22 +4,19 @@ use std::time::Instant;
 
 use super::backlog::QueuedMessage;
 use super::consumer::{Consumer, ConsumerId, RunId};
-use super::effects::{DeadLetter, Effects};
-use super::name::TopicName;
-use super::options::DeadLetterPolicy;
+use super::effects::{DeadLetter, Effects, Event, EventKind};
+use super::options::RedeliveryLimit;
 use super::subscription::Subscription;
 
 impl QueuedMessage {
-    /// Returns the dead-letter topic if the consumer does not allow another redelivery. If the consumer
-    /// reports which messages it begins, only these count.
-    fn is_dead(&self, policy: Option<&DeadLetterPolicy>, run: Option<RunId>) -> Option<TopicName> {
+    /// Returns whether the limit does not allow another redelivery. If the consumer reports which messages
+    /// it begins, only these count.
+    fn is_over(&self, limit: &RedeliveryLimit, run: Option<RunId>) -> bool {
         let count = match run {
             Some(_) => self.history.begun(),
             None => self.history.redeliveries(),
         };
-        policy
-            .filter(|policy| count > policy.max_redeliveries)
-            .map(|policy| policy.topic.clone())
+        count > limit.max
     }
 }
 
@@ -45,10 +42,16 @@ impl Subscription {
             return false;
         };
         returned.history.returned(consumer.run);
-        if let Some(topic) = returned.is_dead(consumer.dead_letters.as_ref(), consumer.run) {
-            self.dead_letter(returned, topic, effects);
+        if let Some(limit) = &consumer.limit
+            && returned.is_over(limit, consumer.run)
+        {
+            let limit = limit.clone();
+            self.give_up(returned, &limit, effects);
             self.dispatch(None, effects);
-        } else if consumer.redelivery_delay.is_zero() {
+            return true;
+        }
+        returned.keep_history();
+        if consumer.redelivery_delay.is_zero() {
             self.ready.insert(returned);
             self.dispatch(Some(id), effects);
         } else {
@@ -92,7 +95,7 @@ impl Subscription {
             in_flight,
             unsent,
             delayed,
-            dead_letters,
+            limit,
             run,
             ..
         } = removed;
@@ -102,10 +105,13 @@ impl Subscription {
         for (sequence, mut queued) in in_flight {
             if !unsent.contains(&sequence) {
                 queued.history.lost(run);
-                if let Some(topic) = queued.is_dead(dead_letters.as_ref(), run) {
-                    self.dead_letter(queued, topic, effects);
+                if let Some(limit) = &limit
+                    && queued.is_over(limit, run)
+                {
+                    self.give_up(queued, limit, effects);
                     continue;
                 }
+                queued.keep_history();
             }
             self.ready.insert(queued);
         }
@@ -126,13 +132,19 @@ impl Subscription {
         }
     }
 
-    /// Moves a message to another topic.
-    fn dead_letter(&mut self, queued: QueuedMessage, topic: TopicName, effects: &mut Effects) {
+    /// Moves a message to its dead-letter topic, or drops it if it has none.
+    fn give_up(&mut self, queued: QueuedMessage, limit: &RedeliveryLimit, effects: &mut Effects) {
         let QueuedMessage { message, held, .. } = queued;
         self.uncount(&message);
+        let Some(topic) = &limit.dead_letters else {
+            self.obsolescence.counters.dropped.add(1);
+            let event = Event::of_messages(EventKind::GivenUp, None, [&message]);
+            effects.events.extend(event);
+            return;
+        };
         effects.dead_letters.push(DeadLetter {
             message,
-            topic,
+            topic: topic.clone(),
             _held: held,
         });
     }

@@ -5,31 +5,40 @@ use std::time::{Duration, Instant};
 
 use super::Topic;
 use super::backlog::{MessageQueue, QueuedMessage};
+use super::history::History;
 use super::options::ConsumerOptions;
 use super::subscription::Subscription;
 use crate::access::Tenure;
 use crate::message::Message;
-use crate::store::{Home, QueueRecord, Store};
+use crate::store::{Counts, Home, QueueRecord, Store};
 
 impl Topic {
-    /// Adds a queue of the store with its messages. Its consumers have the usual time to come back.
+    /// Adds a queue of the store with its messages and their histories. Its consumers have the usual time to come back.
     pub(crate) fn restore(
         &mut self,
         store: &Arc<Store>,
         record: QueueRecord,
-        messages: Vec<Message>,
+        messages: Vec<(Message, Option<Counts>)>,
         now: Instant,
     ) {
         // Without a record, the messages come from a broker without users, and may be requests.
         self.set_tenure(record.tenure.unwrap_or(Tenure::Requests));
         let home = Home::restored(store, record.id, &self.name, &self.tenure);
         let mut queue = MessageQueue::at(Some(home.clone()));
-        for message in messages {
+        for (message, counts) in messages {
             self.last_sequence = self.last_sequence.max(message.sequence);
-            queue.insert(QueuedMessage::restored(message, &home));
+            let history = counts.map_or_else(History::default, History::restored);
+            for run in history.lost_runs() {
+                self.remember_lost(run);
+            }
+            queue.insert(QueuedMessage::restored(message, &home, history));
+        }
+        if self.store.is_none() {
+            // The topic was kept before. What it gets from now on is not.
+            queue.leave_home();
         }
         let Some(kept) = record.subscription else {
-            self.unclaimed.append(queue);
+            self.unclaimed.adopt(queue);
             self.charge_unclaimed();
             return;
         };
@@ -37,6 +46,7 @@ impl Topic {
             kind: kept.kind,
             durable: true,
             on_close: kept.on_close,
+            retention: kept.retention,
             receiver_queue_size: None,
             redelivery_delay: Duration::ZERO,
             dead_letters: None,

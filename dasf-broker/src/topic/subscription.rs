@@ -1,7 +1,7 @@
 //! One subscription: its messages, and the consumers that share them.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use dasf_protocol::Subscription as SubscriptionName;
 
@@ -30,6 +30,8 @@ pub(super) struct Subscription {
     kind: SubscriptionType,
     durable: bool,
     pub(super) on_close: OnClose,
+    /// How long the subscription stays without a consumer, if a consumer has asked for a time.
+    pub(super) asked_retention: Option<Duration>,
     /// The subscription has got every message of the topic from this number on.
     pub(super) since: u64,
     /// Messages that wait for a consumer with a permit. Empty while a consumer has a permit.
@@ -37,7 +39,7 @@ pub(super) struct Subscription {
     pub(super) consumers: Vec<Consumer>,
     /// The size of all messages: ready, in flight or delayed.
     pub(super) backlog: BacklogSize,
-    obsolescence: Arc<Obsolescence>,
+    pub(super) obsolescence: Arc<Obsolescence>,
     /// The memory of the subscription and of the places of its messages.
     charge: Charge,
     /// The number of messages that were removed because consumers lag behind those of other
@@ -65,6 +67,7 @@ impl Subscription {
             kind: options.kind,
             durable: options.durable,
             on_close: options.on_close,
+            asked_retention: options.retention,
             since,
             backlog: ready.size(),
             ready,
@@ -87,6 +90,12 @@ impl Subscription {
         self.durable
     }
 
+    /// Returns whether nobody needs the subscription whose last reader is gone.
+    pub(super) fn ends_with_reader(&self) -> bool {
+        let stays = self.on_close != OnClose::Discard || self.asked_retention.is_some();
+        !self.durable || !stays
+    }
+
     /// Returns whether the options have the type and mode of the subscription.
     pub(super) fn fits(&self, options: &ConsumerOptions) -> bool {
         self.kind == options.kind && self.durable == options.durable
@@ -107,7 +116,8 @@ impl Subscription {
         message: &Message,
         limits: &Limits,
     ) -> Option<BacklogLimit> {
-        self.backlog.limit_exceeded_by(message, limits)
+        let home = self.ready.home();
+        self.backlog.limit_exceeded_by(message, limits, home)
     }
 
     /// Returns what the store keeps of the subscription. It keeps nothing of one that ends with its last
@@ -117,6 +127,7 @@ impl Subscription {
             name: name.clone(),
             kind: self.kind,
             on_close: self.on_close,
+            retention: self.asked_retention,
             since: self.since,
         })
     }
@@ -142,7 +153,8 @@ impl Subscription {
         }
     }
 
-    /// Adds a consumer. The first one decides the type and the mode.
+    /// Adds a consumer. The first one decides the type and the mode. The longest retention counts that one
+    /// of those that share the subscription has asked for.
     pub(super) fn add_consumer(
         &mut self,
         consumer: Consumer,
@@ -153,8 +165,10 @@ impl Subscription {
             self.kind = options.kind;
             self.durable = options.durable;
             self.on_close = options.on_close;
+            self.asked_retention = None;
             self.detached = None;
         }
+        self.asked_retention = self.asked_retention.max(options.retention);
         self.lost = 0;
         self.consumers.push(consumer);
         self.dispatch(None, effects);
@@ -199,12 +213,27 @@ impl Subscription {
 
     /// Adds messages that another subscription had.
     pub(super) fn receive(&mut self, messages: MessageQueue, effects: &mut Effects) {
+        self.change_ready(|ready| ready.append(messages));
+        self.dispatch(None, effects);
+    }
+
+    /// Removes the messages that wait and were published at least `age` ago.
+    pub(super) fn take_older(&mut self, age: Duration, now: Instant) -> MessageQueue {
+        self.change_ready(|ready| ready.take_older(age, now))
+    }
+
+    /// Removes the messages that wait and that the store could not write.
+    pub(super) fn forget_refused(&mut self) {
+        self.change_ready(|ready| ready.retain(|message| !message.is_refused()));
+    }
+
+    fn change_ready<T>(&mut self, change: impl FnOnce(&mut MessageQueue) -> T) -> T {
         let before = self.ready.size();
-        self.ready.append(messages);
-        self.backlog.grow(before, self.ready.size());
+        let changed = change(&mut self.ready);
+        self.backlog.follow(before, self.ready.size());
         self.charge
             .set(SUBSCRIPTION_COST + self.backlog.cost_of_places());
-        self.dispatch(None, effects);
+        changed
     }
 
     /// Adds a new message.
@@ -267,22 +296,34 @@ impl Subscription {
         true
     }
 
-    /// Removes the next messages of a consumer if their contents cannot be read. Returns their number, or
-    /// `None` if the subscription does not have the consumer.
+    /// Removes the next messages of a consumer if their contents cannot be read, or if the store could not
+    /// write them. Returns the number of the unreadable ones, or `None` if the subscription does not have
+    /// the consumer.
     pub(super) fn remove_lost(&mut self, id: ConsumerId, effects: &mut Effects) -> Option<usize> {
         let mut lost = 0;
         while let Some(next) = self.consumer(id)?.next_unsent()
-            && next.is_lost()
+            && next.is_gone()
         {
-            lost += 1;
             let next = next.clone();
-            let kind = EventKind::Unreadable;
-            effects
-                .events
-                .extend(Event::of_messages(kind, None, [&next]));
+            // The producer of a refused message has learned it.
+            if !next.is_refused() {
+                lost += 1;
+                let kind = EventKind::Unreadable;
+                effects
+                    .events
+                    .extend(Event::of_messages(kind, None, [&next]));
+            }
             self.remove_from(id, &next, effects);
         }
         Some(lost)
+    }
+
+    /// Returns whether the next message of a consumer has no content.
+    pub(super) fn has_lost_next(&mut self, id: ConsumerId) -> bool {
+        let next = self
+            .consumer(id)
+            .and_then(|consumer| consumer.next_unsent());
+        next.is_some_and(Message::is_gone)
     }
 
     /// Returns whether somebody needs a delivery. The store may have read its message only now, so that
@@ -294,10 +335,12 @@ impl Subscription {
         effects: &mut Effects,
     ) -> bool {
         let message = &delivery.message;
-        if message.is_read()
-            && delivery.redeliveries == 0
-            && let Some(kind) = self.obsolescence.of(message)
-        {
+        let kind = if message.is_read() && delivery.redeliveries == 0 {
+            self.obsolescence.of(message)
+        } else {
+            self.obsolescence.too_old(message)
+        };
+        if let Some(kind) = kind {
             effects
                 .events
                 .extend(Event::of_messages(kind, None, [&**message]));

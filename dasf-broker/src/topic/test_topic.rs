@@ -30,6 +30,7 @@ pub(super) fn options(kind: SubscriptionType, prefetch: usize) -> ConsumerOption
         kind,
         durable: true,
         on_close: OnClose::Keep,
+        retention: None,
         receiver_queue_size: Some(prefetch),
         redelivery_delay: Duration::ZERO,
         dead_letters: None,

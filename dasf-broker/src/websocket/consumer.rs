@@ -174,6 +174,7 @@ mod tests {
             kind: SubscriptionType::Shared,
             durable: true,
             on_close: OnClose::Keep,
+            retention: None,
             receiver_queue_size: None,
             redelivery_delay: Duration::from_secs(5),
             dead_letters: None,

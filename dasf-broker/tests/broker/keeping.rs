@@ -1,8 +1,9 @@
 //! A broker that keeps messages and subscriptions on the disk.
 
 use std::path::Path;
+use std::time::Duration;
 
-use dasf_broker::{Broker, StartError};
+use dasf_broker::{Broker, StartError, TopicSettings};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -217,6 +218,195 @@ async fn a_dead_letter_stays() {
     drop(consumer);
     let broker = restart(broker, directory.path()).await;
     connect(&broker, "/ws/dead/s").await.read("a").await;
+    broker.shutdown().await;
+}
+
+/// The counts of a message say the same after a restart, so that a message that ends its readers does not
+/// end them for ever.
+#[tokio::test]
+async fn the_redeliveries_of_a_message_stay() {
+    let directory = TempDir::new().unwrap();
+    let mut broker = start_in(directory.path()).await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let id = producer.publish("a").await;
+    drop(producer);
+    let path = "/ws/demo/s?maxRedeliverCount=3&deadLetterTopic=dead";
+    let mut consumer = connect(&broker, path).await;
+    consumer.expect("a").await;
+    consumer.give_back(&id).await;
+    consumer.expect_again("a", 1).await;
+    // The broker ends the connections, so the delivery counts.
+    for count in 2..=3 {
+        broker = restart(broker, directory.path()).await;
+        consumer = connect(&broker, path).await;
+        consumer.expect_again("a", count).await;
+    }
+    consumer.give_back(&id).await;
+    until(&broker, |statistics| statistics.dead_lettered == 1).await;
+    drop(consumer);
+    broker = restart(broker, directory.path()).await;
+    connect(&broker, "/ws/dead/s").await.read("a").await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_new_subscription_takes_over_the_redeliveries_before_a_restart() {
+    let directory = TempDir::new().unwrap();
+    let broker = start_in(directory.path()).await;
+    let id = connect(&broker, "/ws/demo").await.publish("a").await;
+    let mut first = connect(&broker, "/ws/demo/first?begunBy=7").await;
+    first.expect("a").await;
+    first.give_back(&id).await;
+    first.expect_again("a", 1).await;
+    first.send(json!({"type": "begun", "messageId": id})).await;
+    first.give_back(&id).await;
+    let delivery = first.receive().await;
+    assert_eq!(delivery["begunCount"], 1);
+    first.leave().await;
+    let second = connect(&broker, "/ws/demo/second").await;
+    second.leave().await;
+
+    let broker = restart(broker, directory.path()).await;
+    let mut third = connect(&broker, "/ws/demo/third?begunBy=8").await;
+    let delivery = third.receive().await;
+    let counts = (&delivery["redeliveryCount"], &delivery["begunCount"]);
+    assert!(
+        delivery["redeliveryCount"].as_u64() >= Some(3),
+        "{counts:?}"
+    );
+    assert_eq!(delivery["begunCount"], 1);
+    broker.shutdown().await;
+}
+
+/// A module that works on a message while the broker restarts has not failed.
+#[tokio::test]
+async fn a_reader_that_comes_back_after_a_restart_still_works() {
+    let directory = TempDir::new().unwrap();
+    let mut broker = start_in(directory.path()).await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let id = producer.publish("a").await;
+    let path = "/ws/demo/s?begunBy=7";
+    let mut works = connect(&broker, path).await;
+    works.expect("a").await;
+    works.give_back(&id).await;
+    works.expect_again("a", 1).await;
+    works.send(json!({"type": "begun", "messageId": id})).await;
+    // The broker has read the frame before when it has read this acknowledgement.
+    producer.publish("b").await;
+    works.read("b").await;
+    until(&broker, |statistics| statistics.acknowledged == 1).await;
+    drop(producer);
+    for count in 2..4 {
+        broker = restart(broker, directory.path()).await;
+        works = connect(&broker, path).await;
+        let delivery = works.receive().await;
+        assert_eq!(delivery["redeliveryCount"], count);
+        assert_eq!(delivery["begunCount"], 0, "it has come back");
+    }
+    drop(works);
+    broker = restart(broker, directory.path()).await;
+    let mut other = connect(&broker, "/ws/demo/s?begunBy=8").await;
+    assert_eq!(other.receive().await["begunCount"], 1);
+    broker.shutdown().await;
+}
+
+/// What waits moves to another subscription without its contents, several times.
+#[tokio::test]
+async fn messages_of_several_subscriptions_move_to_one_and_stay() {
+    let directory = TempDir::new().unwrap();
+    let broker = start_in(directory.path()).await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    let first = connect(&broker, "/ws/demo/first").await;
+    producer.publish("a").await;
+    let second = connect(&broker, "/ws/demo/second").await;
+    producer.publish("b").await;
+    drop((first, second, producer));
+
+    let broker = restart(broker, directory.path()).await;
+    // Its subscription ends with it, and the messages wait for the next one.
+    let third = connect(&broker, "/ws/demo/third?onClose=HandOver").await;
+    third.leave().await;
+    let broker = restart(broker, directory.path()).await;
+    connect(&broker, "/ws/demo").await.publish("c").await;
+    let broker = restart(broker, directory.path()).await;
+    let mut fourth = connect(&broker, "/ws/demo/fourth").await;
+    read_all(&mut fourth, &["a", "b"]).await;
+    until(&broker, |statistics| statistics.acknowledged == 2).await;
+    drop(fourth);
+    let broker = restart(broker, directory.path()).await;
+    let mut fourth = connect(&broker, "/ws/demo/fourth").await;
+    read_all(&mut fourth, &["c"]).await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_topic_that_is_not_kept_leaves_the_others_alone() {
+    let directory = TempDir::new().unwrap();
+    let start = || {
+        let passing = TopicSettings::default().keep(false);
+        let builder = builder().topic_settings("passing-*", passing);
+        builder.data_dir(directory.path()).start()
+    };
+    // Before, the topic was kept.
+    let broker = start_in(directory.path()).await;
+    let mut producer = connect(&broker, "/ws/passing-1").await;
+    drop(connect(&broker, "/ws/passing-1/s").await);
+    producer.publish("old").await;
+    drop(producer);
+    broker.shutdown().await;
+
+    let broker = start().await.unwrap();
+    for topic in ["passing-1", "passing-2", "kept"] {
+        let mut producer = connect(&broker, &format!("/ws/{topic}")).await;
+        producer.publish("new").await;
+        if topic == "passing-1" {
+            let mut consumer = connect(&broker, "/ws/passing-1/s").await;
+            consumer.expect("old").await;
+            consumer.expect("new").await;
+        }
+    }
+    broker.shutdown().await;
+
+    let broker = start().await.unwrap();
+    let mut producer = connect(&broker, "/ws/passing-2").await;
+    producer.publish("last").await;
+    let mut consumer = connect(&broker, "/ws/passing-1/s").await;
+    consumer.read("old").await;
+    connect(&broker, "/ws/passing-1")
+        .await
+        .publish("last")
+        .await;
+    consumer.read("last").await;
+    connect(&broker, "/ws/passing-2/s").await.read("last").await;
+    connect(&broker, "/ws/kept/s").await.read("new").await;
+    broker.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_subscription_stays_as_long_as_its_reader_has_asked() {
+    let directory = TempDir::new().unwrap();
+    let start = || {
+        let retention = Duration::from_millis(50);
+        let builder = builder().data_dir(directory.path());
+        builder.subscription_retention(retention).start()
+    };
+    let broker = start().await.unwrap();
+    let patient = connect(&broker, "/ws/demo/patient?subscriptionRetention=3600").await;
+    let other = connect(&broker, "/ws/demo/other").await;
+    drop((patient, other));
+    let patient = "/ws/alone/patient?subscriptionRetention=3600&onClose=Discard";
+    drop(connect(&broker, patient).await);
+    broker.shutdown().await;
+
+    let broker = start().await.unwrap();
+    connect(&broker, "/ws/demo").await.publish("a").await;
+    connect(&broker, "/ws/alone").await.publish("b").await;
+    // The subscription that asked for nothing is gone, with all that is as old as the messages.
+    connect(&broker, "/ws/short").await.publish("c").await;
+    until(&broker, |statistics| statistics.expired >= 1).await;
+    until(&broker, |statistics| statistics.topics == 2).await;
+    connect(&broker, "/ws/demo/patient").await.read("a").await;
+    connect(&broker, patient).await.read("b").await;
     broker.shutdown().await;
 }
 

@@ -174,7 +174,28 @@ async fn the_path_of_a_producer_opens_a_link_without_a_subscription() {
     // The topics of the link are in the tenant and the namespace of its handshake.
     consumer.read("NQ==").await;
     let subscribed = link.subscribe("demo", "subscriptionType=Shared").await;
-    assert_eq!(subscribed, json!({"type": "subscribed", "topic": "demo"}));
+    assert_eq!(
+        subscribed,
+        json!({"type": "subscribed", "topic": "demo", "retention": 600})
+    );
+}
+
+#[tokio::test]
+async fn a_link_learns_how_long_a_subscription_stays() {
+    let broker = start().await;
+    let mut link = Link::open(&broker, "/ws/other").await;
+    for (topic, parameters, retention) in [
+        ("a", "subscriptionRetention=3600", json!(3600)),
+        ("b", "subscriptionRetention=999999999", json!(7 * 86_400)),
+        ("c", "onClose=Discard", json!(60)),
+        ("d", "subscriptionMode=NonDurable", Value::Null),
+    ] {
+        let subscribed = link.subscribe(topic, parameters).await;
+        assert_eq!(subscribed["type"], "subscribed", "{subscribed}");
+        assert_eq!(subscribed["retention"], retention, "{topic}");
+    }
+    let refused = link.subscribe("e", "subscriptionRetention=7d").await;
+    assert_eq!(refused["status"], 400);
 }
 
 #[tokio::test]

@@ -21,3 +21,4 @@ mod subscriptions;
 mod support;
 #[cfg(feature = "tls")]
 mod tls;
+mod topic_settings;

@@ -5,7 +5,12 @@ use std::collections::HashSet;
 use serde_json::json;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
-use crate::support::{connect, refusal, start, until};
+use std::time::Duration;
+
+use dasf_broker::{Broker, TopicSettings};
+use tokio_tungstenite::connect_async;
+
+use crate::support::{builder, connect, refusal, start, until};
 
 #[tokio::test]
 async fn an_exclusive_subscription_has_one_consumer() {
@@ -175,4 +180,60 @@ async fn a_topic_goes_with_its_last_peer() {
     assert_eq!(broker.statistics().topics, 1);
     producer.leave().await;
     until(&broker, |it| it.topics == 0 && it.connections == 0).await;
+}
+
+/// Returns the time that the broker tells a consumer, in seconds.
+async fn told_retention(broker: &Broker, path: &str) -> Option<u64> {
+    let url = format!("ws://{}{path}", broker.local_addr());
+    let (_, response) = connect_async(url).await.unwrap();
+    let told = response.headers().get("dasf-retention")?;
+    Some(told.to_str().unwrap().parse().unwrap())
+}
+
+#[tokio::test]
+async fn a_consumer_asks_how_long_its_subscription_stays_and_learns_it() {
+    const DAY: u64 = 86_400;
+    let days = |days: u64| Duration::from_secs(days * DAY);
+    let broker = builder()
+        .max_subscription_retention(days(2))
+        .topic_settings("jobs-*", TopicSettings::default().max_retention(days(30)))
+        .topic_settings(
+            "brief",
+            TopicSettings::default().max_retention(days(1) / DAY as u32),
+        )
+        .start()
+        .await
+        .unwrap();
+    let weeks = format!("?subscriptionRetention={}", 14 * DAY);
+    for (path, retention) in [
+        ("/ws/demo/s".to_owned(), Some(600)),
+        ("/ws/demo/s?subscriptionRetention=5".to_owned(), Some(5)),
+        (format!("/ws/demo/s{weeks}"), Some(2 * DAY)),
+        (format!("/ws/jobs-1/s{weeks}"), Some(14 * DAY)),
+        (format!("/ws/brief/s{weeks}"), Some(1)),
+        ("/ws/brief/s".to_owned(), Some(1)),
+        ("/ws/demo/t?onClose=HandOver".to_owned(), Some(60)),
+        (
+            format!("/ws/jobs-1/t{weeks}&onClose=Discard"),
+            Some(14 * DAY),
+        ),
+        (
+            format!("/ws/demo/u{weeks}&subscriptionMode=NonDurable"),
+            None,
+        ),
+        (
+            format!("/ws/v2/consumer/persistent/public/default/demo/v{weeks}"),
+            Some(2 * DAY),
+        ),
+    ] {
+        assert_eq!(told_retention(&broker, &path).await, retention, "{path}");
+    }
+    // Consumers that share a subscription keep it as long as one of them needs it.
+    let _short = connect(&broker, "/ws/demo/shared?subscriptionRetention=3600").await;
+    assert_eq!(told_retention(&broker, "/ws/demo/shared").await, Some(3600));
+    let long = "/ws/demo/shared?subscriptionRetention=7200";
+    assert_eq!(told_retention(&broker, long).await, Some(7200));
+    let (status, reason) = refusal(&broker, "/ws/demo/s?subscriptionRetention=0").await;
+    assert_eq!(status, 400);
+    assert!(reason.contains("the number of seconds"), "{reason}");
 }

@@ -195,6 +195,7 @@ impl LinkRole {
     fn begin_to_read(&mut self, topic: Topic, consumer: Consumer, outgoing: &mut Outgoing) {
         let subscribed = Header {
             topic: topic.as_str().into(),
+            retention: consumer.retention().map(|retention| retention.as_secs()),
             ..Header::new(FrameKind::Subscribed)
         };
         outgoing.push_binary(subscribed.frame(b""));
@@ -430,6 +431,7 @@ mod tests {
             kind: SubscriptionType::Shared,
             durable: true,
             on_close: OnClose::Keep,
+            retention: None,
             receiver_queue_size: None,
             redelivery_delay: Duration::ZERO,
             dead_letters: None,
