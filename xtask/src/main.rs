@@ -6,6 +6,7 @@ mod bench;
 mod book;
 mod browser;
 mod build_times;
+mod capacity;
 mod crash;
 mod debian;
 mod features;
@@ -37,6 +38,7 @@ Commands:
                        Measure the compile time of a service of dasf and one of jsonrpsee, N changes each [default: 5]
   fuzz [--seconds N]   Search for API descriptions for which the client generator fails [default: 60]
   crash [--kills N]    Kill a broker that keeps messages, at random moments under load, N times [default: 1000]
+  capacity             Let 10 GB wait in a broker that keeps messages, and check its memory and its start
   python               Install the Python environment of the tests in target/python
   browser              Install Chromium, and npm packages for the tests of web pages in target/web
   pulsar               Install Apache Pulsar for the tests in target/pulsar
@@ -57,6 +59,7 @@ enum Command {
     BuildTimes { runs: u32 },
     Fuzz { seconds: u32 },
     Crash { kills: u32 },
+    Capacity,
     Python,
     Browser,
     Pulsar,
@@ -72,6 +75,7 @@ impl Command {
         match arguments[..] {
             ["-h" | "--help" | "help"] | [_, "-h" | "--help"] => Ok(Self::Help),
             ["test"] => Ok(Self::Test),
+            ["capacity"] => Ok(Self::Capacity),
             ["python"] => Ok(Self::Python),
             ["browser"] => Ok(Self::Browser),
             ["pulsar"] => Ok(Self::Pulsar),
@@ -93,8 +97,8 @@ impl Command {
                 kills: above_zero("--kills", kills)?,
             }),
             [
-                "test" | "build-times" | "fuzz" | "crash" | "python" | "browser" | "pulsar"
-                | "mosquitto" | "book" | "features" | "package" | "semver",
+                "test" | "build-times" | "fuzz" | "crash" | "capacity" | "python" | "browser"
+                | "pulsar" | "mosquitto" | "book" | "features" | "package" | "semver",
                 ..,
             ] => Err(format!("wrong arguments: `{}`", arguments.join(" "))),
             [command, ..] => Err(format!("unknown command `{command}`")),
@@ -128,6 +132,10 @@ impl Command {
             }
             Self::Crash { kills } => {
                 crash::run(kills)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Capacity => {
+                capacity::run()?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Python => {
@@ -197,6 +205,7 @@ mod tests {
     #[test]
     fn commands_are_read() {
         assert_eq!(parse("test"), Ok(Command::Test));
+        assert_eq!(parse("capacity"), Ok(Command::Capacity));
         assert_eq!(parse("python"), Ok(Command::Python));
         assert_eq!(parse("browser"), Ok(Command::Browser));
         assert_eq!(parse("pulsar"), Ok(Command::Pulsar));

@@ -5,6 +5,8 @@
 
 mod access;
 #[cfg(all(feature = "cli", target_os = "linux"))]
+mod capacity;
+#[cfg(all(feature = "cli", target_os = "linux"))]
 mod crash;
 mod delivery;
 mod frames;
