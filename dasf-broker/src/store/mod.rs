@@ -433,15 +433,17 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
     use std::task::Wake;
+    use std::time::Duration;
 
     use dasf_protocol::Topic;
     use tempfile::TempDir;
 
     use super::*;
     use crate::budget::Budget;
+    use crate::hub::Hub;
+    use crate::limits::Limits;
     use crate::message::{Keeping, MessageIds, Origin};
-    use crate::topic::SharedTenure;
-    use crate::topic::TopicName;
+    use crate::topic::{ConsumerOptions, OnClose, SharedTenure, SubscriptionType, TopicName};
 
     /// A store whose writer the test is, or runs.
     struct TestStore {
@@ -542,6 +544,52 @@ mod tests {
         let restored = restored(&directory);
         assert_eq!(restored.messages[0].queues, [QueueId(2)]);
         assert!(restored.messages[0].is_acknowledged);
+    }
+
+    /// Otherwise a module that starts would wait until all messages are written again.
+    #[test]
+    fn a_new_subscription_takes_over_the_place_of_waiting_messages() {
+        let directory = TempDir::new().unwrap();
+        let open = || {
+            let (store, restored) = Store::open(directory.path(), 1).unwrap();
+            let hub = Hub::restored(Limits::default(), store.clone(), restored);
+            (store, Arc::new(hub))
+        };
+        let topic: TopicName = "demo".parse::<Topic>().unwrap().into();
+        let (_, hub) = open();
+        let mut producer = hub.producer(topic.clone(), None).unwrap();
+        for _ in 0..100 {
+            producer.publish("}").1.unwrap();
+        }
+        hub.close_store();
+        drop((producer, hub));
+
+        let (store, hub) = open();
+        let options = ConsumerOptions {
+            kind: SubscriptionType::Shared,
+            durable: true,
+            on_close: OnClose::HandOver,
+            retention: None,
+            receiver_queue_size: None,
+            redelivery_delay: Duration::ZERO,
+            dead_letters: None,
+            run: None,
+        };
+        for name in ["first", "second"] {
+            let name = name.parse().unwrap();
+            let mut consumer = hub.consumer(topic.clone(), name, &options).unwrap();
+            consumer.leave();
+        }
+        assert!(store.ticket() < Ticket(20), "{:?}", store.ticket());
+        store.close();
+        drop(hub);
+        let restored = restored(&directory);
+        assert_eq!(restored.queues.len(), 1);
+        let is_there = |message: &RestoredMessage| message.queues == [restored.queues[0].id];
+        assert_eq!(
+            restored.messages.iter().filter(|it| is_there(it)).count(),
+            100
+        );
     }
 
     /// The messages that wait for the disk are refused, and nobody waits for them.
