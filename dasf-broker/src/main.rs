@@ -393,7 +393,8 @@ fn failed(error: impl Display) -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     // A signal may come as soon as the program prints its address.
-    let has_files = arguments.config.is_some() || arguments.audit_log.is_some();
+    let has_config = arguments.config.is_some();
+    let has_files = has_config || arguments.audit_log.is_some() || arguments.tls_cert.is_some();
     let (mut signals, mut hang_ups) = match has_files {
         true => (StopSignals::without_hang_up()?, Some(HangUps::new()?)),
         false => (StopSignals::new()?, None),
@@ -419,7 +420,7 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         tokio::select! {
             () = signals.next() => break,
             hang_up = hang_up => match hang_up {
-                HangUp::Reload => reload(&broker),
+                HangUp::Reload => reload(&broker, has_config),
                 HangUp::TerminalClosed => break,
             },
         }
@@ -429,8 +430,11 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 /// Reads again what may change while the broker runs.
-fn reload(broker: &Broker) {
-    users::reload(broker);
+fn reload(broker: &Broker, has_config: bool) {
+    broker.reopen_audit_log();
+    if has_config {
+        users::reload(broker);
+    }
     if let Err(error) = broker.reload_certificate() {
         warn!("keeps the old certificate: {error}");
     }

@@ -97,9 +97,8 @@ impl ConfigCommand {
     }
 }
 
-/// Reads the files of the broker again.
+/// Reads the configuration of the broker again.
 pub(crate) fn reload(broker: &Broker) {
-    broker.reopen_audit_log();
     match broker.reload() {
         Ok(changed) => {
             let users = changed.join(", ");

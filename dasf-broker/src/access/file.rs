@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 use toml_edit::{Datetime, Offset};
 
-use super::pattern::Pattern;
+use crate::pattern::Pattern;
 
 /// A configuration as it is written.
 #[derive(Debug, Deserialize)]

@@ -13,7 +13,6 @@ mod config;
 mod credential;
 mod file;
 mod owners;
-mod pattern;
 mod policy;
 mod rights;
 #[cfg(feature = "cli")]

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::{ConfigError, check_names};
 use super::file::{File, Hash, Name, Rights, User};
-use super::pattern::Pattern;
+use crate::pattern::Pattern;
 use super::rights::{Pair, Right, TopicRights};
 use crate::topic::TopicName;
 
