@@ -124,8 +124,9 @@ impl Builder {
         self
     }
 
-    /// Sets the users of the broker, and what each of them may do. See the [crate
-    /// documentation](crate#users-and-rights). Default: the broker knows no users.
+    /// Sets the users of the broker, what each of them may do, and the settings of topics. See the [crate
+    /// documentation](crate#users-and-rights). A configuration that only has settings of topics may stand
+    /// beside a [`token`](Self::token). Default: the broker knows no users.
     pub fn config(mut self, config: Config) -> Self {
         self.config = Some(ConfigSource::Given(config));
         self
@@ -382,10 +383,13 @@ impl Builder {
             Some(ConfigSource::File(path)) => Some(path.clone()),
             Some(ConfigSource::Given(_)) | None => None,
         };
-        let config = match (&token, config) {
-            (Some(_), Some(_)) => return Err(StartError::TokenAndUsers),
-            (_, config) => config.map(ConfigSource::load).transpose()?,
-        };
+        let config = config.map(ConfigSource::load).transpose()?;
+        let topics = config.iter().flat_map(Config::topics);
+        limits.topics.extend(topics.cloned());
+        let users = config.filter(Config::has_users);
+        if token.is_some() && users.is_some() {
+            return Err(StartError::TokenAndUsers);
+        }
         let audit = match audit_log {
             None => None,
             Some(path) => match AuditLog::open(&path) {
@@ -394,10 +398,10 @@ impl Builder {
             },
         };
         if !is_insecure {
-            let knows_peers = token.is_some() || config.is_some();
+            let knows_peers = token.is_some() || users.is_some();
             check_reach(address, tls.is_some(), knows_peers)?;
         }
-        let access = Arc::new(match config {
+        let access = Arc::new(match users {
             Some(config) => Access::with_users(config, config_file, audit),
             None => Access::new(token, audit),
         });

@@ -46,13 +46,9 @@ struct Arguments {
     )]
     token_file: Option<PathBuf>,
 
-    /// File with the users and what each of them may do. SIGHUP makes the broker read it again
-    #[arg(
-        long,
-        value_name = "FILE",
-        env = "DASF_BROKER_CONFIG",
-        conflicts_with_all = ["token", "token_file"]
-    )]
+    /// File with the users, what each of them may do, and settings of topics. SIGHUP makes the broker read
+    /// the users and their rights again
+    #[arg(long, value_name = "FILE", env = "DASF_BROKER_CONFIG")]
     config: Option<PathBuf>,
 
     /// File to which the broker appends a line of JSON for each login, each refusal because of a token or a

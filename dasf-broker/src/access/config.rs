@@ -10,9 +10,10 @@ use std::sync::Arc;
 
 use super::file::File;
 use super::policy::Policy;
+use crate::topic_settings::TopicRule;
 
-/// The configuration of a broker: its users, and what each of them may do. See the [crate
-/// documentation](crate#users-and-rights).
+/// The configuration of a broker: its users, what each of them may do, and the settings of its topics. See
+/// the [crate documentation](crate#users-and-rights).
 ///
 /// ```
 /// let config: dasf_broker::Config = r#"
@@ -28,7 +29,11 @@ use super::policy::Policy;
 /// # Ok::<(), dasf_broker::ConfigError>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Config(pub(super) Arc<Policy>);
+pub struct Config {
+    pub(super) policy: Arc<Policy>,
+    has_users: bool,
+    topics: Vec<TopicRule>,
+}
 
 /// The error of a configuration that a broker cannot use.
 #[derive(Debug, thiserror::Error)]
@@ -106,7 +111,17 @@ impl Config {
 
     /// Returns the number of users.
     pub fn users(&self) -> usize {
-        self.0.user_count()
+        self.policy.user_count()
+    }
+
+    /// Returns whether the configuration says who may do what. Otherwise it only has settings of topics.
+    pub(crate) fn has_users(&self) -> bool {
+        self.has_users
+    }
+
+    /// Returns the settings of topics.
+    pub(crate) fn topics(&self) -> &[TopicRule] {
+        &self.topics
     }
 }
 
@@ -115,8 +130,12 @@ impl FromStr for Config {
 
     fn from_str(text: &str) -> Result<Self, ConfigError> {
         let read = toml_edit::de::from_str::<File>(text);
-        let file = read.map_err(|error| at_line(text, error.span(), error.message()))?;
-        Policy::new(file).map(|policy| Self(Arc::new(policy)))
+        let mut file = read.map_err(|error| at_line(text, error.span(), error.message()))?;
+        Ok(Self {
+            has_users: file.has_users(),
+            topics: std::mem::take(&mut file.topics),
+            policy: Arc::new(Policy::new(file)?),
+        })
     }
 }
 

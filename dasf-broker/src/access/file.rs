@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml_edit::{Datetime, Offset};
 
 use crate::pattern::Pattern;
+use crate::topic_settings::TopicRule;
 
 /// A configuration as it is written.
 #[derive(Debug, Deserialize)]
@@ -22,6 +23,16 @@ pub(super) struct File {
     pub(super) users: BTreeMap<Name, User>,
     /// The rights of those who have no token.
     pub(super) anonymous: Option<Rights>,
+    #[serde(default)]
+    pub(super) topics: Vec<TopicRule>,
+}
+
+impl File {
+    /// Returns whether the configuration says who may do what.
+    pub(super) fn has_users(&self) -> bool {
+        let tables = [self.roles.len(), self.groups.len(), self.users.len()];
+        self.anonymous.is_some() || tables != [0; 3]
+    }
 }
 
 /// The topics that a role, or a user, may use.

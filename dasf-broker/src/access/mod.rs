@@ -111,7 +111,7 @@ impl Access {
         audit: Option<AuditLog>,
     ) -> Self {
         let users = Users {
-            policy: watch::Sender::new(config.0),
+            policy: watch::Sender::new(config.policy),
             version: AtomicU64::new(0),
         };
         Self {
@@ -153,7 +153,7 @@ impl Access {
         };
         let mut changed = Vec::new();
         users.policy.send_modify(|policy| {
-            let before = std::mem::replace(policy, config.0);
+            let before = std::mem::replace(policy, config.policy);
             let names = before.differences(policy).into_iter();
             changed = names
                 .map(|name| name.map_or_else(|| ANONYMOUS.to_owned(), ToString::to_string))

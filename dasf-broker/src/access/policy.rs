@@ -9,8 +9,8 @@ use sha2::{Digest, Sha256};
 
 use super::config::{ConfigError, check_names};
 use super::file::{File, Hash, Name, Rights, User};
-use crate::pattern::Pattern;
 use super::rights::{Pair, Right, TopicRights};
+use crate::pattern::Pattern;
 use crate::topic::TopicName;
 
 /// The users, their tokens and their rights.
@@ -102,6 +102,7 @@ impl Policy {
             groups,
             users,
             anonymous,
+            topics: _,
         } = file;
         for (name, group) in &groups {
             check_names(
@@ -304,7 +305,7 @@ mod tests {
     "#;
 
     fn policy(text: &str) -> Arc<Policy> {
-        text.parse::<Config>().unwrap().0
+        text.parse::<Config>().unwrap().policy
     }
 
     fn name(text: &str) -> Option<Name> {

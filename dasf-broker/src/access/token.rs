@@ -198,7 +198,7 @@ mod tests {
             let second = NewToken::new(Some("a \"note\""), None).unwrap();
             let once = first.add_to(config, "ada").unwrap();
             let twice = second.add_to(&once, "ada").unwrap();
-            let policy = twice.parse::<Config>().unwrap().0;
+            let policy = twice.parse::<Config>().unwrap().policy;
             for token in [&first, &second] {
                 let found = policy.user_of(&hash(token.secret()), SystemTime::now());
                 assert_eq!(found.unwrap().0.as_str(), "ada", "{twice}");

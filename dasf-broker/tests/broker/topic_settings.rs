@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use dasf_broker::{StartError, TopicSettings};
+use dasf_broker::{Config, StartError, TopicSettings};
 use serde_json::json;
 
-use crate::support::{builder, connect, until};
+use crate::support::{builder, connect, refusal, until};
 
 fn settings() -> TopicSettings {
     TopicSettings::default()
@@ -42,6 +42,38 @@ async fn the_first_pattern_of_a_topic_limits_its_backlog() {
         reason.contains("(max_bytes of its pattern = 1000)"),
         "{reason}"
     );
+}
+
+#[tokio::test]
+async fn a_configuration_without_users_stands_beside_a_token() {
+    let config: Config = r#"
+        [[topics]]
+        pattern = "river*"
+        ttl = "7d"
+        max_bytes = "64 MiB"
+        max_messages = 1
+    "#
+    .parse()
+    .unwrap();
+    let start = async || {
+        let builder = builder().config(config.clone()).token("secret");
+        builder.start().await.unwrap()
+    };
+    let broker = start().await;
+    assert_eq!(refusal(&broker, "/ws/river").await.0, 401);
+    let mut producer = connect(&broker, "/ws/river?token=secret").await;
+    producer.publish("a").await;
+    producer.send(json!({"payload": "b"})).await;
+    let receipt = producer.receive().await;
+    let reason = receipt["result"].as_str().unwrap();
+    assert!(
+        reason.contains("(max_messages of its pattern = 1)"),
+        "{reason}"
+    );
+    let with_users = format!("[anonymous]\n{}", "[[topics]]\npattern = \"a\"");
+    let builder = builder().config(with_users.parse().unwrap());
+    let error = builder.token("secret").start().await.unwrap_err();
+    assert!(matches!(error, StartError::TokenAndUsers), "{error}");
 }
 
 #[tokio::test]
