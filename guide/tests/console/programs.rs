@@ -81,10 +81,11 @@ fn built(name: &str) -> String {
     program.display().to_string()
 }
 
-/// A broker that listens on the port of the page if the page uses the default address.
+/// A broker that listens on the port of the page if the page uses the default address. Its commands do not
+/// listen.
 fn broker_script() -> String {
     format!(
-        "case \" $* \" in *' --bind'*) ;; *) set -- --bind 127.0.0.1:$DASF_BROKER_PORT \"$@\" ;; esac\n\
+        "case \" $* \" in *' --bind'*|' token '*|' config '*|' recover '*) ;; *) set -- --bind 127.0.0.1:$DASF_BROKER_PORT \"$@\" ;; esac\n\
          exec '{}' \"$@\"\n",
         built("dasf-broker")
     )
