@@ -74,6 +74,28 @@ fn the_program_prints_its_address_and_stops_at_a_signal() {
     }
 }
 
+/// The program `script` runs a command in a terminal of its own, which closes when `script` dies.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn it_stops_when_its_terminal_closes() {
+    let broker = concat!(env!("CARGO_BIN_EXE_dasf-broker"), " --bind 127.0.0.1:0");
+    // A test that runs with `nohup` ignores SIGHUP, and so do its children.
+    let mut terminal = Command::new("env");
+    terminal.args(["--default-signal=HUP", "script", "--quiet", "--flush"]);
+    terminal.args(["--command", broker, "/dev/null"]);
+    terminal.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut terminal = terminal.spawn().unwrap();
+    let url = format!("ws://{}/ws/demo", address(&mut terminal));
+    let (mut peer, _) = tokio_tungstenite::connect_async(url).await.unwrap();
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    let last = tokio::time::timeout(PATIENCE, peer.next()).await.unwrap();
+    match last.unwrap().unwrap() {
+        Message::Close(Some(frame)) => assert_eq!(u16::from(frame.code), 1001),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Returns the address in the first line that a broker prints.
 pub(crate) fn address(child: &mut Child) -> String {
     let mut line = String::new();
