@@ -360,9 +360,10 @@
 //! the peer.
 //!
 //! A connection must become a WebSocket within 10 seconds, or the broker closes it, also during the handshake
-//! of TLS, and while it writes a response that the peer does not read. [`max_handshakes`](Builder::max_handshakes) connections may be in
-//! this state. For a further one, the broker closes the oldest of the network with the most of them. One
-//! address has at most [`max_connections_per_address`](Builder::max_connections_per_address) WebSockets.
+//! of TLS, and while it writes a response that the peer does not read.
+//! [`max_handshakes`](Builder::max_handshakes) connections may be in this state. For a further one, the broker
+//! closes the oldest of the network with the most of them. One address has at most
+//! [`max_connections_per_address`](Builder::max_connections_per_address) WebSockets.
 
 mod access;
 mod budget;
