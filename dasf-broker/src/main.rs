@@ -390,11 +390,8 @@ fn failed(error: impl Display) -> ExitCode {
 async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
     // A signal may come as soon as the program prints its address.
     let has_config = arguments.config.is_some();
-    let has_files = has_config || arguments.audit_log.is_some() || arguments.tls_cert.is_some();
-    let (mut signals, mut hang_ups) = match has_files {
-        true => (StopSignals::without_hang_up()?, Some(HangUps::new()?)),
-        false => (StopSignals::new()?, None),
-    };
+    let mut signals = StopSignals::without_hang_up()?;
+    let mut hang_ups = HangUps::new()?;
     let address = resolve(&arguments.bind)
         .await
         .map_err(|error| format!("cannot listen on {}: {error}", arguments.bind))?;
@@ -407,15 +404,9 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         broker.url()
     );
     loop {
-        let hang_up = async {
-            match &mut hang_ups {
-                Some(hang_ups) => hang_ups.next().await,
-                None => std::future::pending().await,
-            }
-        };
         tokio::select! {
             () = signals.next() => break,
-            hang_up = hang_up => match hang_up {
+            hang_up = hang_ups.next() => match hang_up {
                 HangUp::Reload => reload(&broker, has_config),
                 HangUp::TerminalClosed => break,
             },
