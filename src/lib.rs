@@ -50,7 +50,7 @@
 //! | call a module without its source | the macro `client!` ([feature](#features) `generate`) |
 //! | call a module with requests as JSON | [`Caller`], and [`validate`] to check requests |
 //! | give the address of a Pulsar, or tell why a broker is out of reach | [`broker`] |
-//! | list the modules of an MQTT broker | [`broker::list_modules`] |
+//! | list the modules that listen | [`broker::list_modules`] |
 //! | show progress in a terminal | [`show_progress`] |
 //! | give another program the options of a module | [`cli`] |
 //!

@@ -437,7 +437,7 @@ impl Builder {
         };
         let hub = Arc::new(hub);
         tasks.spawn(remove_expired(hub.clone(), shutdown.clone()));
-        tasks.spawn(sum_up_log(hub.clone(), shutdown.clone()));
+        tasks.spawn(sum_up(hub.clone(), shutdown.clone()));
         if let Some(tls) = &tls {
             tasks.spawn(tls.clone().watch(shutdown.clone()));
         }
@@ -448,6 +448,7 @@ impl Builder {
             uses_tls: tls.is_some(),
             offers_links,
             slots: slots.clone(),
+            max_connections,
             connections,
             shutdown: shutdown.clone(),
             tasks: tasks.clone(),
@@ -501,13 +502,16 @@ async fn remove_expired(hub: Arc<Hub>, shutdown: CancellationToken) {
     }
 }
 
-/// Logs from time to time how many lines the log has left out.
-async fn sum_up_log(hub: Arc<Hub>, shutdown: CancellationToken) {
+/// Logs from time to time how many lines the log has left out, and records how many messages came since.
+async fn sum_up(hub: Arc<Hub>, shutdown: CancellationToken) {
     let mut interval = interval(log::INTERVAL);
     interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = interval.tick() => hub.log.sum_up(),
+            _ = interval.tick() => {
+                hub.log.sum_up();
+                hub.sample();
+            }
             () = shutdown.cancelled() => return hub.log.sum_up(),
         }
     }

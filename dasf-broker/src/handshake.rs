@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, info};
 
-use crate::access::{Access, Caller, SUBPROTOCOL};
+use crate::access::{Access, Caller, Right, SUBPROTOCOL};
 use crate::hub::Hub;
 use crate::listener::ConnectionHandle;
 use crate::log::Line;
@@ -25,6 +25,7 @@ use crate::network::{Connections, Counted};
 use crate::origin::AllowedOrigins;
 use crate::refusal::Refusal;
 use crate::route::{Query, Route};
+use crate::topic::Listener;
 use crate::websocket::{
     ConsumerRole, End, LinkRole, MAX_UNREAD_PONGS, Outgoing, ProducerRole, Role, Signals, drive,
 };
@@ -66,13 +67,15 @@ pub(crate) struct Server {
     pub(crate) uses_tls: bool,
     pub(crate) offers_links: bool,
     pub(crate) slots: Arc<Semaphore>,
+    /// The number of all places in `slots`.
+    pub(crate) max_connections: usize,
     pub(crate) connections: Arc<Connections>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
 }
 
 /// The place of a WebSocket in the limits.
-struct Slot {
+pub(crate) struct Slot {
     _counted: Counted,
     _permit: OwnedSemaphorePermit,
 }
@@ -127,6 +130,9 @@ impl Server {
         let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
         let query = Query::new(parts.uri.query());
         let caller = self.authenticate(&parts, &connection)?;
+        if let Route::Seen(seen) = route {
+            return self.show(seen, &parts, caller, upgrade.ok(), &connection);
+        }
         let path = parts.uri.path();
         self.access.record_login(&caller, connection.address, path);
         let upgrade = upgrade.map_err(|error| {
@@ -144,7 +150,79 @@ impl Server {
             .max_write_buffer_size(max_write_buffer_size(limits.max_frame_size))
             .max_frame_size(limits.max_frame_size)
             .max_message_size(limits.max_frame_size);
-        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
+        let slot = self.slot(&connection)?;
+        // The consumer exists before the response with status 101, so it misses no message that is
+        // published after the response.
+        let asked = parts.headers.get(link::HEADER);
+        let refuses_unread = query.refuses_unread()?;
+        let address = connection.address;
+        let is_link = self.offers_links && asked.is_some_and(|version| version == link::VERSION);
+        match route {
+            Route::Health | Route::Reload | Route::Seen(_) => Ok("ok".into_response()),
+            Route::Producer { style, topic } if is_link => {
+                // A link that connects again may name any of its topics. Each of its frames is checked.
+                let (hub, by) = (self.hub.clone(), caller.clone());
+                let mut role = LinkRole::new(hub, by, style, topic, None, address);
+                if refuses_unread {
+                    role.refuse_unread();
+                }
+                Ok(self.upgrade_to_link(upgrade, role, slot, connection, caller))
+            }
+            Route::Producer { style, topic } => {
+                let mut producer = self.hub.producer_of(&caller, topic, None)?;
+                if refuses_unread {
+                    producer.refuse_unread();
+                }
+                let role = ProducerRole::new(style, caller.clone(), producer);
+                Ok(self.upgrade(upgrade, role, slot, connection, caller))
+            }
+            Route::Consumer {
+                style,
+                topic,
+                subscription,
+            } => {
+                let options = query.consumer_options(style, &topic, &subscription)?;
+                caller.check_dead_letters(&query, &options)?;
+                let name = topic.clone();
+                let hub = &self.hub;
+                let consumer = hub.consumer_of(&caller, name, subscription, &options, None)?;
+                let user = caller.name().map(str::to_owned);
+                consumer.introduce(Listener::new(address, user, query.introduction()));
+                if options.durable
+                    && let Some(last) = self.hub.last_change()
+                {
+                    // After the handshake, the subscription is there even if the broker crashes.
+                    poll_fn(|cx| match self.hub.is_written(last, cx) {
+                        true => Poll::Ready(()),
+                        false => Poll::Pending,
+                    })
+                    .await;
+                }
+                let retention = consumer.retention();
+                let mut response = if is_link {
+                    let (hub, by) = (self.hub.clone(), caller.clone());
+                    let mut role = LinkRole::new(hub, by, style, topic, Some(consumer), address);
+                    if refuses_unread {
+                        role.refuse_unread();
+                    }
+                    self.upgrade_to_link(upgrade, role, slot, connection, caller)
+                } else {
+                    let role = ConsumerRole::new(consumer);
+                    self.upgrade(upgrade, role, slot, connection, caller)
+                };
+                if let Some(retention) = retention {
+                    let headers = response.headers_mut();
+                    headers.insert(RETENTION, retention.as_secs().into());
+                }
+                Ok(response)
+            }
+        }
+    }
+
+    /// Takes a place for a WebSocket.
+    pub(crate) fn slot(&self, connection: &ConnectionHandle) -> Result<Slot, Refusal> {
+        let limits = &self.hub.limits;
+        let Ok(permit) = self.slots.clone().try_acquire_owned() else {
             let max = limits.max_connections;
             let reason = format!(
                 "the broker has {max} connections, the limit max_connections; \
@@ -160,62 +238,15 @@ impl Server {
             );
             return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason));
         };
-        let slot = Slot {
+        Ok(Slot {
             _counted: counted,
-            _permit: slot,
-        };
-        // The consumer exists before the response with status 101, so it misses no message that is
-        // published after the response.
-        let asked = parts.headers.get(link::HEADER);
-        let is_link = self.offers_links && asked.is_some_and(|version| version == link::VERSION);
-        match route {
-            Route::Health | Route::Reload => Ok("ok".into_response()),
-            Route::Producer { style, topic } if is_link => {
-                // A link that connects again may name any of its topics. Each of its frames is checked.
-                let role = LinkRole::new(self.hub.clone(), caller.clone(), style, topic, None);
-                Ok(self.upgrade_to_link(upgrade, role, slot, connection, caller))
-            }
-            Route::Producer { style, topic } => {
-                let producer = self.hub.producer_of(&caller, topic, None)?;
-                let role = ProducerRole::new(style, caller.clone(), producer);
-                Ok(self.upgrade(upgrade, role, slot, connection, caller))
-            }
-            Route::Consumer {
-                style,
-                topic,
-                subscription,
-            } => {
-                let options = query.consumer_options(style, &topic, &subscription)?;
-                caller.check_dead_letters(&query, &options)?;
-                let name = topic.clone();
-                let hub = &self.hub;
-                let consumer = hub.consumer_of(&caller, name, subscription, &options, None)?;
-                if options.durable
-                    && let Some(last) = self.hub.last_change()
-                {
-                    // After the handshake, the subscription is there even if the broker crashes.
-                    poll_fn(|cx| match self.hub.is_written(last, cx) {
-                        true => Poll::Ready(()),
-                        false => Poll::Pending,
-                    })
-                    .await;
-                }
-                let retention = consumer.retention();
-                let mut response = if is_link {
-                    let (hub, by) = (self.hub.clone(), caller.clone());
-                    let role = LinkRole::new(hub, by, style, topic, Some(consumer));
-                    self.upgrade_to_link(upgrade, role, slot, connection, caller)
-                } else {
-                    let role = ConsumerRole::new(consumer);
-                    self.upgrade(upgrade, role, slot, connection, caller)
-                };
-                if let Some(retention) = retention {
-                    let headers = response.headers_mut();
-                    headers.insert(RETENTION, retention.as_secs().into());
-                }
-                Ok(response)
-            }
-        }
+            _permit: permit,
+        })
+    }
+
+    /// Returns the number of open WebSockets.
+    pub(crate) fn connections_now(&self) -> usize {
+        self.max_connections - self.slots.available_permits()
     }
 
     /// Finds out who sends a request. It must not come from a foreign page.
@@ -236,7 +267,7 @@ impl Server {
     /// Reads the configuration again.
     fn reload(&self, parts: &Parts, connection: &ConnectionHandle) -> Result<Response, Refusal> {
         let caller = self.authenticate(parts, connection)?;
-        caller.check_admin()?;
+        caller.check_everywhere(Right::Admin)?;
         if parts.method != Method::POST {
             let reason = "this path changes the broker: use the method POST";
             return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, reason));

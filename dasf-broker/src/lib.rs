@@ -42,7 +42,17 @@
 //! - `persistent` and `non-persistent` name the same topic.
 //! - Empty segments of a path are ignored, so a base URL may end in a slash.
 //!
-//! `GET /health` returns `ok`. `POST /api/reload`, with the [right](#users-and-rights) `admin` for `*`, does
+//! Other paths show the broker to those who watch it:
+//!
+//! | path | answer |
+//! |---|---|
+//! | `/health` | `ok`, also without a token |
+//! | `/metrics` | the numbers of the broker for Prometheus; needs the feature `metrics` |
+//! | `/api/topics`, `/api/topics/{topic}` | who listens and how much waits, as JSON; with the handshake of a WebSocket, the list of topics comes in text frames |
+//! | `/{topic}/status/`, `/{topic}/ping/` | what a Django broker answers there |
+//!
+//! `POST /api/reload`, with the
+//! [right](#users-and-rights) `admin` for `*`, does
 //! what [`Broker::reload`] does.
 //!
 //! A consumer can set these parameters of Pulsar in the query of its URL. The broker ignores other
@@ -57,8 +67,11 @@
 //! | `receiverQueueSize` | [`receiver_queue_size`](Builder::receiver_queue_size) | the largest number of unacknowledged messages of the consumer |
 //! | `negativeAckRedeliveryDelay` | 0 | the milliseconds before a negatively acknowledged message is delivered again; at most an hour |
 //! | `begunBy` | none | the number of a run of a program, of at most 64 bits: see [below](#what-a-consumer-begins) |
+//! | `module`, `version`, `host`, `process` | none | who the consumer is, for those who watch |
 //! | `maxRedeliverCount` | no limit | the number of redeliveries after which a message becomes a dead letter; at least 1 |
 //! | `deadLetterTopic` | `{topic}-{subscription}-DLQ`, with `-` for `.` and `:` | the topic of the dead letters |
+//!
+//! A producer, or the handshake of a link, can set `nobodyListens=Refuse`: see [below](#when-nobody-listens).
 //!
 //! With [`Builder::token`] or [`Builder::config`], every handshake needs a token: in the header
 //! `authorization: Token …` or `authorization: Bearer …`, in the query as `?token=…`, or as the WebSocket
@@ -167,6 +180,14 @@
 //! for a bad frame or `send-error:8` for a full backlog or a missing right, and `errorMsg` is the reason. The
 //! connection stays open. Two kinds of frames close it: a binary frame, with code 1003, and a frame
 //! above [`Builder::max_frame_size`], with code 1009.
+//!
+//! ## When nobody listens
+//!
+//! By default, a message waits until somebody reads its topic. With `nobodyListens=Refuse`, the broker refuses a
+//! message with the property `response_topic` if the topic has no subscription and had no consumer for
+//! [`Builder::subscription_retention`], unless it has the property `x_dasf_job`. The receipt has `"status": 404`.
+//!
+//! ## Receipts
 //!
 //! A producer may read its receipts late. The broker keeps up to 16,384 receipts or 4 MiB for it, and
 //! only 64 KiB while what waits for all peers is more than a quarter of [`Builder::max_memory`]. Above
@@ -382,6 +403,7 @@ mod places;
 mod receipt;
 mod refusal;
 mod route;
+mod see;
 mod start_error;
 mod statistics;
 #[cfg_attr(not(feature = "store"), allow(dead_code))]

@@ -22,13 +22,21 @@ pub(crate) fn accepted(style: Style, id: Hyphenated, context: &str) -> String {
     ["{\"messageId\":\"", id, "\",\"context\":", context, end].concat()
 }
 
-/// Returns the receipt of a refused frame. `context` is JSON.
-pub(crate) fn refused(style: Style, code: u8, reason: &str, context: &str) -> String {
+/// Returns the receipt of a refused frame. `context` is JSON. A status tells programs what the reason tells
+/// people.
+pub(crate) fn refused(
+    style: Style,
+    code: u8,
+    reason: &str,
+    status: Option<u16>,
+    context: &str,
+) -> String {
     let reason = Value::from(reason);
+    let status = status.map_or(String::new(), |status| format!(",\"status\":{status}"));
     match style {
-        Style::Dasf => format!("{{\"context\":{context},\"result\":{reason}}}"),
+        Style::Dasf => format!("{{\"context\":{context},\"result\":{reason}{status}}}"),
         Style::Pulsar => format!(
-            "{{\"result\":\"send-error:{code}\",\"errorMsg\":{reason},\"context\":{context}}}"
+            "{{\"result\":\"send-error:{code}\",\"errorMsg\":{reason}{status},\"context\":{context}}}"
         ),
     }
 }
@@ -54,11 +62,15 @@ mod tests {
             json!({"messageId": id.to_string(), "context": 7, "result": "ok", "errorCode": 0, "schemaVersion": 0})
         );
         assert_eq!(
-            read(&refused(Style::Dasf, REFUSED, "say \"no\"", "7")),
+            read(&refused(Style::Dasf, REFUSED, "say \"no\"", None, "7")),
             json!({"context": 7, "result": "say \"no\""})
         );
         assert_eq!(
-            read(&refused(Style::Pulsar, BAD_FRAME, "bad", "null")),
+            read(&refused(Style::Dasf, REFUSED, "no", Some(404), "7")),
+            json!({"context": 7, "result": "no", "status": 404})
+        );
+        assert_eq!(
+            read(&refused(Style::Pulsar, BAD_FRAME, "bad", None, "null")),
             json!({"result": "send-error:3", "errorMsg": "bad", "context": null})
         );
     }

@@ -45,12 +45,12 @@ impl Counter {
         self.0.fetch_add(count as u64, Ordering::Relaxed);
     }
 
-    fn get(&self) -> u64 {
+    pub(crate) fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// The growing numbers of [`Statistics`].
+/// The growing numbers of [`Statistics`], and sizes.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub(crate) published: Counter,
@@ -61,6 +61,8 @@ pub(crate) struct Counters {
     pub(crate) dead_lettered: Counter,
     pub(crate) dropped: Counter,
     pub(crate) expired: Counter,
+    pub(crate) published_bytes: Counter,
+    pub(crate) delivered_bytes: Counter,
 }
 
 impl Counters {

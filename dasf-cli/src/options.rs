@@ -12,7 +12,7 @@ use dasf::cli::{Connection, Indent, Logging, TimeLimit};
     after_help = "\
 Examples:
   dasf ping -t arithmetic                        check that a module listens
-  dasf list --mqtt-url ws://localhost:9001/mqtt  list the modules of an MQTT broker
+  dasf list                                      list the modules that listen
   dasf api -t arithmetic                         show the functions and classes
   dasf call -t arithmetic add a=1 b=5            call a function
   dasf generate -t arithmetic --lang python -o arithmetic.py
@@ -35,7 +35,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Check that a module listens, and measure its response time
     Ping(Ping),
-    /// List the modules that listen on an MQTT broker
+    /// List the modules that listen
     List(List),
     /// Show the functions and classes of a module, with arguments, types and documentation
     Api(Api),
@@ -65,17 +65,27 @@ pub(crate) struct Ping {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  dasf list --mqtt-url ws://localhost:9001/mqtt
+  dasf list --websocket-url ws://localhost:8080/ws
   dasf list --mqtt-url wss://broker.example.org/mqtt --mqtt-user ada --json
+  dasf list --websocket-url wss://django.example.org/ws arithmetic river
 
-Only MQTT brokers have a list of modules: a module announces itself there when it listens.")]
+dasf-broker and MQTT brokers have a list of modules. With other brokers, name the topics: dasf then asks the \
+module on each of them.")]
 pub(crate) struct List {
+    /// The topics to list [default: all]
+    #[arg(value_name = "TOPIC")]
+    pub(crate) topics: Vec<String>,
+
     /// Print the list as JSON
     #[arg(long)]
     pub(crate) json: bool,
 
     #[command(flatten)]
     pub(crate) indent: Indent,
+
+    /// Time to wait for each module that dasf asks: seconds, a time such as 5m or 2h, or none
+    #[arg(long, value_name = "TIME", default_value = "2")]
+    pub(crate) timeout: TimeLimit,
 }
 
 #[derive(Debug, Args)]

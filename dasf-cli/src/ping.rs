@@ -29,7 +29,11 @@ async fn ping(caller: &Caller, presence: &Presence<'_>, count: u32) -> Result<()
                 print_result(&format!("{topic} answers in {}", milliseconds(time)))?;
                 times.push(time);
             }
-            Err(error @ (CallError::Timeout { .. } | CallError::Disconnected { .. })) => {
+            Err(
+                error @ (CallError::Timeout { .. }
+                | CallError::Disconnected { .. }
+                | CallError::NobodyListens { .. }),
+            ) => {
                 if count > 1 {
                     print_result(&format!("{topic} does not answer"))?;
                 }

@@ -9,10 +9,19 @@ mod mqtt;
 
 use std::process::Output;
 
+use dasf_examples::arithmetic;
 use dasf_test_support::brokers::{TestBroker, on_json_brokers};
 use dasf_test_support::{program, python};
 
 on_json_brokers!(a_python_module_is_shown_and_called);
+
+mod listed {
+    use dasf_test_support::brokers::on_dasf_brokers;
+
+    use super::modules_are_listed;
+
+    on_dasf_brokers!(modules_are_listed);
+}
 
 /// Runs the program while the tasks of the test go on.
 async fn dasf(arguments: &[&str]) -> Output {
@@ -30,6 +39,52 @@ async fn dasf_at(broker: &TestBroker, topic: &str, arguments: &[&str]) -> Output
 
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap()
+}
+
+/// The Django broker has no list, so the command asks on the topics that it names.
+async fn modules_are_listed(broker: &TestBroker) {
+    let topic = broker.topic("cli-list").await;
+    let unused = broker.topic("cli-list-unused").await;
+    let module = arithmetic::module().unwrap();
+    let host = broker.serve(module, &topic).await;
+    let place = broker.options();
+    let place: Vec<&str> = place.iter().map(String::as_str).collect();
+    let named = [
+        &["list", topic.as_str(), unused.as_str(), "--timeout", "1"],
+        &place[..],
+    ]
+    .concat();
+    let listed = dasf(&named).await;
+    assert!(listed.status.success(), "{listed:?}");
+    let all = dasf(&[&["list"], &place[..]].concat()).await;
+    let listed = text(&listed.stdout);
+    match broker {
+        TestBroker::Embedded(_) => {
+            let process = format!(", process {}, since ", std::process::id());
+            assert!(
+                listed.starts_with(&format!("{topic}\n  arithmetic ")),
+                "{listed}"
+            );
+            assert!(listed.contains(&process), "{listed}");
+            assert_eq!(text(&all.stdout), listed);
+        }
+        _ => {
+            assert_eq!(
+                listed,
+                format!(
+                    "{topic}\n  Simple arithmetic, served over a message broker.\n  \
+                     add, sqrt, count, Greeter\n"
+                )
+            );
+            let error = text(&all.stderr);
+            assert!(
+                error.contains("does not offer a list of modules"),
+                "{error}"
+            );
+            assert!(error.contains("name the topics to look at"), "{error}");
+        }
+    }
+    host.shutdown().await;
 }
 
 async fn a_python_module_is_shown_and_called(broker: &TestBroker) {

@@ -125,6 +125,9 @@ pub struct Receipt {
     /// Pulsar's explanation of a rejection.
     #[serde(rename = "errorMsg", default)]
     pub error_message: Option<String>,
+    /// The HTTP status of a rejection, if the broker sends one: 404 if nobody listens on the topic.
+    #[serde(default)]
+    pub status: Option<u16>,
 }
 
 impl Receipt {

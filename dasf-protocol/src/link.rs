@@ -14,7 +14,7 @@
 //! | `publish` | client | `topic`, `context`, `properties`, payload | Publishes a message. |
 //! | `accepted` | broker | `count` | The broker has accepted the first `count` messages of the link, except the refused ones. |
 //! | `confirm` | client | | Asks for `accepted` now. Otherwise the broker sends it with another frame, after many messages, or after a short time. |
-//! | `refused` | broker | `count`, `reason` | The broker does not accept message number `count` of the link. |
+//! | `refused` | broker | `count`, `reason`, `status` | The broker does not accept message number `count` of the link. The status is 404 if nobody listens on its topic. |
 //! | `subscribe` | client | `topic`, `subscription`, `parameters` | Reads a topic. The parameters are the query of a consumer's URL. |
 //! | `subscribed` | broker | `topic`, `retention` | The broker delivers the messages of the topic from now on. |
 //! | `unsubscribed` | broker | `topic`, `status`, `reason` | The link does not read the topic, or no longer. A refusal has the status that the handshake of a consumer would have. |

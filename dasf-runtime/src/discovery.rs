@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use crate::address::Address;
 #[cfg(feature = "module")]
 use crate::module::Module;
-use crate::transport::{ConnectError, Feature};
+use crate::transport::{ConnectError, lacks_list};
 
 /// The maximum number of characters of a module's description in its announcement.
 const MAX_DESCRIPTION: usize = 2000;
@@ -33,6 +33,27 @@ pub struct ListedModule {
     /// The names of its functions and classes, as many as fit.
     #[serde(default)]
     pub functions: Vec<String>,
+    /// The name of its machine. Only `dasf-broker` tells it, as all that follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// The number of its process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<u32>,
+    /// The user as whom it has logged in, if the broker has users.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// The address from which it is connected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Since when it is connected, as RFC 3339.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connected_since: Option<String>,
+    /// The name of its subscription. A module in Python has no other name there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subscription: Option<String>,
+    /// How many messages wait on the topic.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waiting: Option<u64>,
 }
 
 impl ListedModule {
@@ -51,6 +72,13 @@ impl ListedModule {
             description: module.description().chars().take(MAX_DESCRIPTION).collect(),
             group: group.map(str::to_owned),
             functions: names.map(str::to_owned).collect(),
+            host: None,
+            process: None,
+            user: None,
+            address: None,
+            connected_since: None,
+            subscription: None,
+            waiting: None,
         }
     }
 
@@ -62,8 +90,9 @@ impl ListedModule {
 
 /// Returns the modules that listen on any topic, sorted by topic.
 ///
-/// Only an MQTT broker keeps this list. A module announces itself there when it begins to listen,
-/// and the broker removes the announcement when the module ends or dies.
+/// `dasf-broker` and MQTT brokers keep this list. At a `dasf-broker`, it contains all who read a topic, also
+/// modules in Python, but neither descriptions nor functions. At an MQTT broker, a module announces itself
+/// when it begins to listen, and the broker removes the announcement when the module ends or dies.
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
@@ -77,17 +106,12 @@ impl ListedModule {
 ///
 /// # Errors
 /// Returns [`ConnectError`] if the broker cannot be reached or refuses the connection, and
-/// [`Unsupported`](ConnectError::Unsupported) if it is not an MQTT broker.
+/// [`Unsupported`](ConnectError::Unsupported) if it keeps no list.
 pub async fn list_modules(address: Address) -> Result<Vec<ListedModule>, ConnectError> {
     let url = address.to_string();
     let transport = address.open(Handle::current());
     let Some(announcements) = transport.announcements() else {
-        let reason = "only MQTT brokers keep one";
-        return Err(ConnectError::Unsupported {
-            url,
-            feature: Feature::ModuleList,
-            reason: reason.to_owned(),
-        });
+        return Err(lacks_list(url));
     };
     let mut modules: Vec<_> = announcements
         .await?
@@ -119,14 +143,14 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn a_broker_without_a_list_says_so() {
-        let address = Address::websocket("ws://h/ws?token=secret").unwrap();
-        let error = list_modules(address).await.unwrap_err();
-        let expected =
-            "the broker at ws://h/ws does not offer a list of modules: only MQTT brokers keep one";
+    #[test]
+    fn a_broker_without_a_list_says_so() {
+        let error = lacks_list("ws://h".to_owned());
+        let expected = "the broker at ws://h does not offer a list of modules: only dasf-broker and MQTT \
+                        brokers keep one";
         assert_eq!(error.to_string(), expected);
         let advice = error.advice();
-        assert_eq!(advice.as_deref(), Some("check a single topic with `ping`"));
+        let expected = "name the topics to look at: `list TOPIC`";
+        assert_eq!(advice.as_deref(), Some(expected));
     }
 }

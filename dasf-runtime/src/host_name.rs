@@ -6,6 +6,17 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 const MAX_NAME_LENGTH: usize = 253;
 const MAX_LABEL_LENGTH: usize = 63;
 
+/// Returns the name of this machine, if the system tells it.
+pub(crate) fn of_this_machine() -> Option<String> {
+    let of_linux = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    let of_environment = || {
+        let names = ["HOSTNAME", "COMPUTERNAME"].into_iter();
+        names.filter_map(|name| std::env::var(name).ok()).next()
+    };
+    let name = of_linux.or_else(of_environment)?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
 /// Returns a host as a URL needs it: an IPv6 address gets brackets unless it has them.
 ///
 /// # Errors

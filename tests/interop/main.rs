@@ -27,6 +27,7 @@ mod python_caller;
 mod python_module;
 mod rust;
 mod secured;
+mod seeing;
 mod support;
 mod variants;
 mod web;

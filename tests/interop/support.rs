@@ -7,8 +7,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use chrono::DateTime;
-use dasf::Caller;
 use dasf::protocol::Topic;
+use dasf::{CallError, Caller};
 use dasf_examples::reference::{self, Lang, Point};
 
 use crate::brokers::TestBroker;
@@ -89,8 +89,9 @@ pub(crate) async fn until_it_listens(module: &mut python::Server, caller: &Calle
     for _ in 0..60 {
         module.check();
         let ping = tokio::time::timeout(Duration::from_secs(1), caller.ping());
-        if let Ok(answer) = ping.await {
-            return answer.unwrap();
+        match ping.await {
+            Ok(Err(CallError::NobodyListens { .. })) | Err(_) => {}
+            Ok(answer) => return answer.unwrap(),
         }
     }
     panic!("the module does not listen");

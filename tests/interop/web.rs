@@ -252,10 +252,13 @@ async fn django_knows_who_listens() {
     let status = format!("/broker/{topic}/status/");
     let unavailable = |text: &str| (503, text.to_owned());
 
-    assert_eq!(get(django, &status).await, unavailable("Status unknown"));
-    assert_eq!(get(django, &ping).await.0, 302);
     assert_eq!(
-        get(django, &status).await,
+        get(django.port(), &status).await,
+        unavailable("Status unknown")
+    );
+    assert_eq!(get(django.port(), &ping).await.0, 302);
+    assert_eq!(
+        get(django.port(), &status).await,
         unavailable("Consumer could not be reached")
     );
 
@@ -263,9 +266,9 @@ async fn django_knows_who_listens() {
     let api = serde_json::to_value(module.api_info(topic.as_str())).unwrap();
     let host = broker.serve(module, &topic).await;
     assert_eq!(stored_api_info(django, topic.as_str()).await, api);
-    assert_eq!(get(django, &ping).await.0, 302);
+    assert_eq!(get(django.port(), &ping).await.0, 302);
     let start = Instant::now();
-    while get(django, &status).await != (200, "Consumer connected".to_owned()) {
+    while get(django.port(), &status).await != (200, "Consumer connected".to_owned()) {
         assert!(start.elapsed() < PATIENCE, "the module was not found");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -287,9 +290,9 @@ async fn stored_api_info(django: &Arc<Django>, topic: &str) -> Value {
     }
 }
 
-/// Returns the status and the text of a page of the broker.
-async fn get(django: &Django, path: &str) -> (u16, String) {
-    let address = ("127.0.0.1", django.port());
+/// Returns the status and the text of a page of a broker on this machine.
+pub(crate) async fn get(port: u16, path: &str) -> (u16, String) {
+    let address = ("127.0.0.1", port);
     // Without keep-alive, the response ends with the connection.
     let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
     let answer = tokio::task::spawn_blocking(move || {

@@ -16,6 +16,7 @@ use serde_json::json;
 #[tokio::test]
 async fn a_call_that_nobody_answers_ends_in_time() {
     let broker = broker().await;
+    let _silent = Socket::open(&format!("{}/arithmetic/reader", broker.url())).await;
     let client = arithmetic::Client::connect(&broker.url()).await.unwrap();
     let timeout = Duration::from_millis(50);
     let late = client.add(1).timeout(timeout).await.unwrap_err();
@@ -128,9 +129,10 @@ async fn a_broker_is_reached_by_ipv6() {
 
 #[tokio::test]
 async fn a_request_that_the_broker_refuses_is_an_error_at_once() {
-    // A backlog of one message, and no consumer.
+    // A backlog of one message, and a consumer that acknowledges none.
     let broker = broker_builder().max_backlog_messages(1).start();
     let broker = broker.await.unwrap();
+    let _silent = Socket::open(&format!("{}/arithmetic/reader", broker.url())).await;
     let client = arithmetic::Client::connect(&broker.url()).await.unwrap();
     let _waiting = tokio::spawn(client.add(1).into_future());
     let refused = soon("the refusal", async {

@@ -191,6 +191,8 @@ async fn a_request_that_the_broker_lost_is_published_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_the_broker_lost_does_not_run_in_a_later_module() {
     let broker = broker().await;
+    // The request waits for a module that starts again.
+    start_module(&broker).await.shutdown().await;
     let line = Line::start(broker.local_addr(), true).await;
     let client = connect(&line.url()).await;
     let call = accepted(&client, "later", &line).await;

@@ -3,13 +3,15 @@
 use std::fmt::Debug;
 use std::future::IntoFuture;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dasf::client::Whereabouts;
 use dasf::protocol::payload;
-use dasf::{CallError, Caller};
+use dasf::{CallError, Caller, HostOptions};
+use dasf_broker::Broker;
+use dasf_examples::arithmetic;
 use dasf_test_support::peer::Socket;
-use dasf_test_support::{broker, soon, until};
+use dasf_test_support::{both_styles, broker, broker_builder, listen, soon, until};
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -18,6 +20,13 @@ const TOPIC: &str = "demo";
 
 async fn caller(url: &str) -> Caller {
     let builder = Caller::builder(TOPIC).websocket(url);
+    builder.connect().await.unwrap()
+}
+
+/// Returns a caller with the URLs of a Pulsar, which does not tell that nobody listens.
+async fn patient_caller(broker: &Broker) -> Caller {
+    let [_, pulsar] = both_styles(broker);
+    let builder = Caller::builder(TOPIC).address(pulsar);
     builder.connect().await.unwrap()
 }
 
@@ -84,7 +93,7 @@ async fn a_timeout_says_what_is_known() {
         module.abort();
     }
     let broker = broker().await;
-    let caller = caller(&broker.url()).await;
+    let caller = patient_caller(&broker).await;
     assert_eq!(known(&caller, 1000).await, Whereabouts::Unanswered);
     assert_eq!(caller.in_flight(), 0);
 }
@@ -139,12 +148,12 @@ async fn nobody_on_the_topic_is_told_within_two_seconds() {
     let subscriber = tracing_subscriber::registry().with(warnings.clone());
     let _logs = tracing::subscriber::set_default(subscriber);
     let broker = broker().await;
-    let caller = caller(&broker.url()).await;
+    let caller = patient_caller(&broker).await;
     // Many calls give one warning.
     let calls =
         (0..50).map(|_| tokio::spawn(caller.call(&json!({"func_name": "f"})).into_future()));
     let calls: Vec<_> = calls.collect();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     soon(
         "the warning",
         until(|| !warnings.0.lock().unwrap().is_empty()),
@@ -154,4 +163,49 @@ async fn nobody_on_the_topic_is_told_within_two_seconds() {
     calls.iter().for_each(tokio::task::JoinHandle::abort);
     let expected = "no module answers on this topic; the call waits for one, up to 60 s";
     assert_eq!(*warnings.0.lock().unwrap(), [expected]);
+}
+
+#[tokio::test]
+async fn a_mistake_in_the_topic_fails_within_a_second() {
+    for links in [true, false] {
+        let broker = broker_builder().links(links).start().await.unwrap();
+        let caller = caller(&broker.url()).await;
+        let begun = Instant::now();
+        let call = caller.call(&json!({"func_name": "f"})).await;
+        let ping = caller.ping().await;
+        for error in [call.unwrap_err(), ping.unwrap_err()] {
+            assert!(
+                matches!(&error, CallError::NobodyListens { topic } if topic.as_str() == TOPIC),
+                "{error}"
+            );
+        }
+        assert!(begun.elapsed() < Duration::from_secs(2), "{links}");
+        assert_eq!(caller.in_flight(), 0);
+        // What is refused does not run later.
+        assert_eq!(broker.statistics().published, 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_waits_for_a_module_that_starts_again() {
+    for links in [true, false] {
+        let broker = broker_builder().links(links).start().await.unwrap();
+        let module = || arithmetic::module().unwrap();
+        let host = listen(&broker, TOPIC, module(), HostOptions::default()).await;
+        let builder = arithmetic::Client::builder().topic(TOPIC);
+        let client = builder.websocket(&broker.url()).connect().await.unwrap();
+        assert_eq!(client.add(1).await.unwrap(), 3);
+        host.shutdown().await;
+        let before = broker.statistics().published;
+        let call = tokio::spawn(client.add(2).into_future());
+        soon(
+            "the request",
+            until(|| broker.statistics().published > before),
+        )
+        .await;
+        let host = listen(&broker, TOPIC, module(), HostOptions::default()).await;
+        assert_eq!(call.await.unwrap().unwrap(), 4);
+        assert_eq!(broker.statistics().refused, 0);
+        host.shutdown().await;
+    }
 }

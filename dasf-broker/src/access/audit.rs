@@ -15,7 +15,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use tracing::warn;
 
-use crate::message::timestamp;
+use crate::message::rfc3339;
 
 /// The largest number of lines that wait for the disk. Further ones are lost, and counted.
 const MAX_WAITING: usize = 4096;
@@ -120,7 +120,7 @@ impl Drop for AuditLog {
 }
 
 fn line(event: &Event<'_>) -> Option<Vec<u8>> {
-    let time = timestamp(SystemTime::now());
+    let time = rfc3339(SystemTime::now());
     let mut line = serde_json::to_vec(&Line { time, event }).ok()?;
     line.push(b'\n');
     Some(line)

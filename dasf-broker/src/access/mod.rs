@@ -349,14 +349,18 @@ impl Caller {
         }
     }
 
-    /// Checks whether the caller may change the broker itself.
-    pub(crate) fn check_admin(&self) -> Result<(), Denied> {
+    /// Checks a right for all topics.
+    pub(crate) fn check_everywhere(&self, right: Right) -> Result<(), Denied> {
         let Some(identity) = &self.0 else {
             return Ok(());
         };
-        match identity.users.policy().is_admin(identity.user.as_ref()) {
+        match identity
+            .users
+            .policy()
+            .allows_everywhere(identity.user.as_ref(), right)
+        {
             true => Ok(()),
-            false => Err(identity.denied(Denial::Admin)),
+            false => Err(identity.denied(Denial::LacksForAll { right })),
         }
     }
 
@@ -404,6 +408,11 @@ impl Caller {
             };
             denied.record(identity.audit.as_deref(), event);
         }
+    }
+
+    /// Returns the name of the user, if the broker knows users and the caller has shown a token.
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.0.as_ref()?.user.as_ref().map(Name::as_str)
     }
 
     /// Returns what the caller may do with a topic; `None` if it may do everything.
@@ -560,7 +569,7 @@ pub(crate) struct Denied {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Denial {
     Token,
-    Admin,
+    LacksForAll { right: Right },
     Lacks { right: Right, topic: TopicName },
     Owned { topic: TopicName },
     Answer { base: TopicName },
@@ -575,7 +584,7 @@ impl Denied {
         };
         let (right, topic) = match &self.denial {
             Denial::Token => (None, None),
-            Denial::Admin => (Some(Right::Admin), None),
+            Denial::LacksForAll { right } => (Some(*right), None),
             Denial::Lacks { right, topic } => (Some(*right), Some(topic)),
             Denial::Owned { topic } => (None, Some(topic)),
             Denial::Answer { base } => (Some(Right::Serve), Some(base)),
@@ -601,7 +610,9 @@ impl fmt::Display for Denied {
         }
         match &self.denial {
             Denial::Token => write!(f, "may no longer use this broker"),
-            Denial::Admin => write!(f, "lacks the right 'admin' for all topics, '*'"),
+            Denial::LacksForAll { right } => {
+                write!(f, "lacks the right '{right}' for all topics, '*'")
+            }
             Denial::Lacks { right, topic } => {
                 write!(f, "lacks the right '{right}' for the topic '{topic}'")
             }

@@ -199,11 +199,11 @@ impl Policy {
         user.is_some_and(|user| user.rights.allow(right, &topic.to_string()))
     }
 
-    /// Returns whether a user may change the broker itself.
-    pub(super) fn is_admin(&self, name: Option<&Name>) -> bool {
+    /// Returns whether a user has a right for all topics.
+    pub(super) fn allows_everywhere(&self, name: Option<&Name>, right: Right) -> bool {
         let user = self.user(name);
         // No topic has this name, so only `*` matches it.
-        user.is_some_and(|user| user.rights.allow(Right::Admin, "*"))
+        user.is_some_and(|user| user.rights.allow(right, "*"))
     }
 
     /// Returns what a user may do with a topic.

@@ -12,7 +12,8 @@ use crate::access::{Caller, Denied};
 use crate::clock::now;
 use crate::log::Log;
 use crate::topic::{
-    AttachError, ConsumerId, ConsumerOptions, Delivery, Effects, SharedTenure, Topic, TopicName,
+    AttachError, ConsumerId, ConsumerOptions, Delivery, Effects, Listener, OnClose, SharedTenure,
+    Topic, TopicName,
 };
 
 /// A connected consumer. A drop disconnects it.
@@ -27,6 +28,8 @@ pub(crate) struct Consumer {
     id: ConsumerId,
     /// Whether the peer has closed the connection.
     has_left: bool,
+    /// Whether the reader may come back, because it is no caller.
+    may_return: bool,
     redelivery_delay: Duration,
     /// When the first of the delayed messages is due.
     next_due: Option<Instant>,
@@ -59,6 +62,11 @@ impl Consumer {
     /// See [`Topic::retention`].
     pub(crate) fn retention(&self) -> Option<Duration> {
         lock(&self.topic).retention(&self.subscription)
+    }
+
+    /// Records who the consumer is.
+    pub(crate) fn introduce(&self, listener: Listener) {
+        lock(&self.topic).introduce(&self.subscription, self.id, listener);
     }
 
     /// See [`Topic::take`].
@@ -134,6 +142,10 @@ impl Drop for Consumer {
                 true => topic.leave(name, self.id, now(), effects),
                 false => topic.detach_consumer(name, self.id, now(), effects),
             }
+            // A caller with a lost connection comes back, too.
+            if (self.may_return || !self.has_left) && !topic.is_read() {
+                self.hub.recent.add(&self.name, now());
+            }
             topic.is_idle()
         };
         self.apply_effects();
@@ -192,6 +204,7 @@ impl Hub {
             caller: caller.clone(),
             id,
             has_left: false,
+            may_return: options.durable && options.on_close != OnClose::Discard,
             redelivery_delay: options.redelivery_delay,
             next_due: None,
             effects,

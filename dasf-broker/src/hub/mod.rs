@@ -6,10 +6,12 @@
 mod consumer;
 mod dead_letter;
 mod producer;
+mod recent;
 mod removal;
 mod restore;
 mod room;
 mod rules;
+mod watch;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,10 +30,13 @@ use crate::store::Ticket;
 use crate::topic::{AttachError, Effects, GoneReaders, Topic, TopicName};
 pub(crate) use consumer::Consumer;
 pub(crate) use producer::Producer;
+use recent::RecentReaders;
 pub(crate) use removal::TopicQuota;
 use removal::{Removed, remove_junk};
 use room::RoomMaker;
 use rules::Rules;
+#[cfg(feature = "metrics")]
+pub(crate) use watch::Gauges;
 
 /// The topics of a broker.
 ///
@@ -42,11 +47,12 @@ pub(crate) struct Hub {
     rules: Rules,
     pub(crate) counters: Arc<Counters>,
     pub(crate) log: Log,
-    origin: Origin,
+    pub(crate) origin: Origin,
     /// The budget of what waits for the peers to read it.
     pub(crate) outgoing: Arc<Budget>,
     gone: Arc<GoneReaders>,
     owners: Arc<Owners>,
+    recent: RecentReaders,
     topics: Mutex<Topics>,
     room: Mutex<RoomMaker>,
 }
@@ -83,6 +89,7 @@ impl Hub {
             outgoing,
             gone: Arc::default(),
             owners: Arc::default(),
+            recent: RecentReaders::default(),
             topics: Mutex::default(),
             room: Mutex::default(),
         }
@@ -212,6 +219,8 @@ impl Hub {
         self.gone.forget_old(now());
         self.owners
             .forget_old(self.limits.subscription_retention, now());
+        let retention = self.limits.subscription_retention;
+        self.recent.forget_old(now(), retention);
         let topics: Vec<_> = lock(&self.topics)
             .iter()
             .map(|(name, topic)| (name.clone(), topic.clone()))

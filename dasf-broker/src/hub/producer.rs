@@ -17,7 +17,9 @@ use crate::clock::now;
 use crate::log::Line;
 use crate::message::{Fields, Message, Origin, stamp};
 use crate::store::Ticket;
-use crate::topic::{AttachError, Effects, PublishError, SharedTenure, Topic, TopicName};
+use crate::topic::{
+    AttachError, Effects, PublishError, SharedTenure, Topic, TopicName, expects_answer,
+};
 
 /// A connected producer. A drop disconnects it.
 #[derive(Debug)]
@@ -28,6 +30,8 @@ pub(crate) struct Producer {
     tenure: SharedTenure,
     /// What the caller may do. `None` if it may do everything.
     standing: Option<Standing>,
+    /// Whether the peer wants to know at once that nobody reads a request.
+    refuses_unread: bool,
     effects: Effects,
 }
 
@@ -39,6 +43,11 @@ impl Producer {
         };
         standing.renew();
         standing.check_connecting(self.tenure.get())
+    }
+
+    /// Refuses requests that nobody reads, because the peer asks for that.
+    pub(crate) fn refuse_unread(&mut self) {
+        self.refuses_unread = true;
     }
 
     /// Publishes the fields of a frame as a message, and returns the message. Consumers wake with
@@ -126,9 +135,21 @@ impl Producer {
                     Err(denied) => return (message, Err(denied.into())),
                 }
             }
+            if self.refuses_unread && !topic.has_subscription() && self.is_unread(&message) {
+                let topic = self.name.clone();
+                return (message, Err(PublishError::NobodyListens { topic }));
+            }
             let published = topic.publish(message.clone(), effects);
             return (message, published);
         }
+    }
+
+    /// Returns whether somebody waits for the answer to a message that no module is going to read: the topic
+    /// has no subscription, and nobody has read it not long ago.
+    fn is_unread(&self, message: &Message) -> bool {
+        let retention = self.hub.limits.subscription_retention;
+        let is_recent = || self.hub.recent.contain(&self.name, now(), retention);
+        expects_answer(message) && !is_recent()
     }
 
     /// See [`Hub::written_after`].
@@ -208,6 +229,7 @@ impl Hub {
             topic,
             tenure,
             standing,
+            refuses_unread: false,
             effects: Effects::default(),
         })
     }

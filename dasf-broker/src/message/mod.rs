@@ -31,7 +31,7 @@ pub(crate) use kept::Keeping;
 use kept::Kept;
 #[cfg(feature = "cli")]
 pub(crate) use time::date;
-pub(crate) use time::timestamp;
+pub(crate) use time::rfc3339;
 
 /// What the messages of a broker have from it: their ids, and their part of its budget.
 #[derive(Debug)]

@@ -4,8 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) const TIME_EXAMPLE: &str = "2026-11-22T10:52:08.353669+00:00";
 
-/// Returns a time as RFC 3339 in UTC with microseconds.
-pub(crate) fn timestamp(time: SystemTime) -> String {
+/// Returns a time as RFC 3339 in UTC with microseconds, from 1970 to 9999.
+pub(crate) fn rfc3339(time: SystemTime) -> String {
     let mut text = String::with_capacity(TIME_EXAMPLE.len());
     push_time(&mut text, time);
     text
@@ -14,7 +14,7 @@ pub(crate) fn timestamp(time: SystemTime) -> String {
 /// Returns the date of a time in UTC.
 #[cfg(feature = "cli")]
 pub(crate) fn date(time: SystemTime) -> String {
-    let mut text = timestamp(time);
+    let mut text = rfc3339(time);
     text.truncate("2026-11-22".len());
     text
 }

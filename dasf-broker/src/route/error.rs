@@ -9,7 +9,8 @@ pub(crate) enum RouteError {
         "the broker does not know this path; its paths are\n\
          /ws/{{topic}} (publish) and /ws/{{topic}}/{{subscription}} (consume), and in the Pulsar style\n\
          /ws/v2/producer/{{persistence}}/{{tenant}}/{{namespace}}/{{topic}} and\n\
-         /ws/v2/consumer/{{persistence}}/{{tenant}}/{{namespace}}/{{topic}}/{{subscription}}"
+         /ws/v2/consumer/{{persistence}}/{{tenant}}/{{namespace}}/{{topic}}/{{subscription}};\n\
+         pages are /health, /metrics, /api/topics, /api/topics/{{topic}}, /{{topic}}/status/ and /{{topic}}/ping/"
     )]
     Unknown,
     #[error(transparent)]
@@ -30,6 +31,8 @@ pub(crate) enum RouteError {
         "subscriptionRetention is {value:?}; use an integer of at least 1, the number of seconds, or leave it out"
     )]
     Retention { value: String },
+    #[error("nobodyListens is {value:?}; use Wait or Refuse")]
+    NobodyListens { value: String },
     #[error("receiverQueueSize is {value:?}; use an integer of at least 1")]
     ReceiverQueueSize { value: String },
     #[error("negativeAckRedeliveryDelay is {value:?}; use an integer, the number of milliseconds")]
@@ -40,6 +43,10 @@ pub(crate) enum RouteError {
     BegunBy { value: String },
     #[error("maxRedeliverCount is {value:?}; use an integer of at least 1, or leave it out")]
     MaxRedeliverCount { value: String },
+    #[error("limit is {value:?}; use an integer of at least 1")]
+    Limit { value: String },
+    #[error("{name} is {value:?}; use true or false")]
+    Flag { name: &'static str, value: String },
     #[error(
         "deadLetterTopic needs maxRedeliverCount; add it, such as maxRedeliverCount=3, or leave \
          both out"

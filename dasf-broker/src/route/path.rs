@@ -19,6 +19,8 @@ pub(crate) enum Route {
     Health,
     /// The broker reads its configuration again.
     Reload,
+    /// What one may see of the broker.
+    Seen(Seen),
     Producer {
         style: Style,
         topic: TopicName,
@@ -30,9 +32,25 @@ pub(crate) enum Route {
     },
 }
 
+/// What one may see of a broker, with its path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// `/metrics`
+    Metrics,
+    /// `/api/topics`
+    Topics,
+    /// `/api/topics/{topic}`
+    Topic(TopicName),
+    /// `/{topic}/status/`, as at a Django broker
+    Status(TopicName),
+    /// `/{topic}/ping/`, as at a Django broker
+    Ping(TopicName),
+}
+
 impl Route {
     /// Reads the path of a request line. It ignores empty segments, so base URLs may end in `/`. The
-    /// number of segments decides the style: `/ws/v2/x` is the DASF topic `v2`.
+    /// number of segments decides the style: `/ws/v2/x` is the DASF topic `v2`. Below `/ws` there are only
+    /// producers and consumers, so there is no status page of a topic `ws`.
     pub(crate) fn parse(path: &str) -> Result<Self, RouteError> {
         let segments: Vec<_> = path
             .split('/')
@@ -41,6 +59,16 @@ impl Route {
         match *segments.as_slice() {
             ["health"] => Ok(Self::Health),
             ["api", "reload"] => Ok(Self::Reload),
+            ["metrics"] => Ok(Self::Seen(Seen::Metrics)),
+            ["api", "topics"] => Ok(Self::Seen(Seen::Topics)),
+            ["api", "topics", topic] => {
+                let topic = decode(topic)?.parse::<Topic>()?.into();
+                Ok(Self::Seen(Seen::Topic(topic)))
+            }
+            ["api", "topics", tenant, namespace, topic] => {
+                let topic = scoped_topic(tenant, namespace, topic)?;
+                Ok(Self::Seen(Seen::Topic(topic)))
+            }
             ["ws", topic] => Ok(Self::Producer {
                 style: Style::Dasf,
                 topic: decode(topic)?.parse::<Topic>()?.into(),
@@ -76,6 +104,14 @@ impl Route {
                 topic: pulsar_topic(persistence, tenant, namespace, topic)?,
                 subscription: decode(subscription)?.parse()?,
             }),
+            [topic, "status"] => {
+                let topic = decode(topic)?.parse::<Topic>()?.into();
+                Ok(Self::Seen(Seen::Status(topic)))
+            }
+            [topic, "ping"] => {
+                let topic = decode(topic)?.parse::<Topic>()?.into();
+                Ok(Self::Seen(Seen::Ping(topic)))
+            }
             _ => Err(RouteError::Unknown),
         }
     }
@@ -93,6 +129,10 @@ fn pulsar_topic(
             persistence: persistence.into_owned(),
         });
     }
+    scoped_topic(tenant, namespace, topic)
+}
+
+fn scoped_topic(tenant: &str, namespace: &str, topic: &str) -> Result<TopicName, RouteError> {
     Ok(TopicName::new(
         scope("tenant", tenant)?,
         scope("namespace", namespace)?,
@@ -193,6 +233,32 @@ mod tests {
         ] {
             assert_eq!(Route::parse(path), Err(RouteError::Unknown), "{path}");
         }
+    }
+
+    #[test]
+    fn a_topic_may_have_the_name_of_a_page() {
+        for topic in ["api", "metrics", "health", "status", "ping", "topics"] {
+            let path = format!("/ws/{topic}");
+            assert_eq!(Route::parse(&path), producer(Style::Dasf, topic));
+            let path = format!("/ws/{topic}/s");
+            assert_eq!(Route::parse(&path), consumer(Style::Dasf, topic, "s"));
+            let name: TopicName = topic.parse::<Topic>().unwrap().into();
+            for (path, seen) in [
+                (format!("/{topic}/status/"), Seen::Status(name.clone())),
+                (format!("/{topic}/ping/"), Seen::Ping(name.clone())),
+                (format!("/api/topics/{topic}"), Seen::Topic(name.clone())),
+                (
+                    format!("/api/topics/public/default/{topic}"),
+                    Seen::Topic(name),
+                ),
+            ] {
+                assert_eq!(Route::parse(&path), Ok(Route::Seen(seen)), "{path}");
+            }
+        }
+        assert_eq!(Route::parse("/metrics"), Ok(Route::Seen(Seen::Metrics)));
+        assert_eq!(Route::parse("/api//topics/"), Ok(Route::Seen(Seen::Topics)));
+        // Below /ws there are only producers and consumers.
+        assert_eq!(Route::parse("/ws/status/"), producer(Style::Dasf, "status"));
     }
 
     #[test]

@@ -10,7 +10,8 @@ use super::decode::decode;
 use super::error::RouteError;
 use super::path::Style;
 use crate::topic::{
-    ConsumerOptions, DeadLetterPolicy, OnClose, RunId, SubscriptionType, TopicName,
+    ConsumerOptions, DeadLetterPolicy, Introduction, OnClose, RunId, SubscriptionType, TopicName,
+    shortened,
 };
 
 /// The longest delay of a redelivery. It has a limit because the message stays in the backlog.
@@ -131,6 +132,31 @@ impl<'a> Query<'a> {
             run,
             dead_letters: self.dead_letters(topic, subscription)?,
         })
+    }
+
+    /// Returns whether the peer wants to know at once that nobody reads a request. Otherwise it waits.
+    pub(crate) fn refuses_unread(&self) -> Result<bool, RouteError> {
+        match self.get("nobodyListens")?.as_deref() {
+            None | Some("Wait") => Ok(false),
+            Some("Refuse") => Ok(true),
+            Some(other) => Err(RouteError::NobodyListens {
+                value: other.to_owned(),
+            }),
+        }
+    }
+
+    /// Returns what a consumer tells of itself. Nothing depends on it, so a value that is none is left out.
+    pub(crate) fn introduction(&self) -> Introduction {
+        let text = |name| {
+            let value = self.get(name).ok().flatten()?;
+            Some(shortened(&value)).filter(|text| !text.is_empty())
+        };
+        Introduction {
+            module: text("module"),
+            version: text("version"),
+            host: text("host"),
+            process: text("process").and_then(|process| process.parse().ok()),
+        }
     }
 
     fn dead_letters(

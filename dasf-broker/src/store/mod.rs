@@ -21,7 +21,7 @@ mod restored;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt;
 use std::panic::{self, AssertUnwindSafe};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -56,6 +56,8 @@ pub(crate) struct Ticket(u64);
 /// The store of a broker. A drop writes all changes.
 #[derive(Debug)]
 pub(crate) struct Store {
+    #[cfg_attr(not(feature = "metrics"), allow(dead_code))]
+    directory: PathBuf,
     shared: Arc<Shared>,
     next_queue: AtomicU64,
     writer: Mutex<Option<JoinHandle<()>>>,
@@ -73,6 +75,8 @@ struct Shared {
     changed: Condvar,
     /// The number of changes that are on the disk, or could not be written.
     written: AtomicU64,
+    /// The number of commits.
+    commits: AtomicU64,
     /// The tasks that wait for a commit.
     waiting: Mutex<Waiting>,
     /// The number of messages that could not be written.
@@ -139,12 +143,18 @@ impl Store {
         let on_disk = restored.queues.iter().map(|queue| queue.id).collect();
         let writer = spawn("dasf-store-writer", &shared, move |shared| {
             let mut database = database;
-            Writer::new(on_disk, |changes| database.write(changes)).run(shared);
+            let write = |changes: &[Change]| {
+                database.write(changes)?;
+                shared.commits.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            };
+            Writer::new(on_disk, write).run(shared);
         })?;
         let reader = spawn("dasf-store-reader", &shared, move |shared| {
             read(shared, &reader);
         })?;
         let store = Self {
+            directory: directory.to_owned(),
             shared,
             next_queue: AtomicU64::new(last_queue.map_or(0, |last| last + 1)),
             writer: Mutex::new(Some(writer)),
@@ -202,6 +212,20 @@ impl Store {
         lock(&self.shared.waiting).add(waker);
         // The commit may have been before the task was there.
         is_written()
+    }
+
+    /// Returns the number of commits since the start.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn commits(&self) -> u64 {
+        self.shared.commits.load(Ordering::Relaxed)
+    }
+
+    /// Returns the size of the files in bytes.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn size(&self) -> u64 {
+        let files = self.directory.read_dir().into_iter().flatten().flatten();
+        let sizes = files.filter_map(|file| Some(file.metadata().ok()?.len()));
+        sizes.sum()
     }
 
     /// Reads the content of messages, and wakes the task then.

@@ -10,6 +10,7 @@ use dasf_protocol::{Topic, link};
 use super::backlog::QueuedMessage;
 use super::effects::Effects;
 use super::options::{ConsumerOptions, RedeliveryLimit};
+use super::watch::Listener;
 use crate::message::{Earlier, Loaded, Message};
 
 /// The size in bytes at which [`Consumer::take`] stops. The socket may need a copy of each message.
@@ -51,6 +52,8 @@ pub(super) struct Consumer {
     pub(super) idle_publishes: usize,
     /// The number of the last assignment.
     pub(super) last_assignment: u64,
+    /// Who it is, as far as it is known.
+    pub(super) listener: Option<Box<Listener>>,
 }
 
 /// A message that a socket takes.
@@ -102,6 +105,7 @@ impl Consumer {
             waker: None,
             idle_publishes: 0,
             last_assignment: 0,
+            listener: None,
         }
     }
 

@@ -72,8 +72,17 @@ pub(crate) enum PublishError {
          try again when its consumers have acknowledged some messages, or raise the limit"
     )]
     BrokerFull { topic: TopicName, max: usize },
+    #[error("nobody listens on topic '{topic}'; start a module there, or check the topic")]
+    NobodyListens { topic: TopicName },
     #[error(transparent)]
     Attach(#[from] AttachError),
     #[error(transparent)]
     Denied(#[from] Denied),
+}
+
+impl PublishError {
+    /// Returns the HTTP status that stands beside the reason for programs, if there is one.
+    pub(crate) fn status(&self) -> Option<u16> {
+        matches!(self, Self::NobodyListens { .. }).then_some(404)
+    }
 }

@@ -5,7 +5,8 @@
 //! `hand_over` gives the messages of one that has left to others. `publish` adds messages, `expire`
 //! removes old ones, and `room` those for which there is no memory. A `subscription` shares the messages
 //! of its `backlog` among its `consumer`s, unless they are `obsolete`. `redelivery` takes messages back from
-//! them, and the `history` of a message counts that. `restore` brings back what a store has kept.
+//! them, and the `history` of a message counts that. `restore` brings back what a store has kept. `watch`
+//! shows who listens and how much waits.
 
 mod attach;
 mod backlog;
@@ -23,6 +24,7 @@ mod redelivery;
 mod restore;
 mod room;
 mod subscription;
+mod watch;
 
 #[cfg(test)]
 mod model_test;
@@ -47,11 +49,13 @@ pub(crate) use consumer::{ConsumerId, Delivery, RunId};
 pub(crate) use effects::{DeadLetter, Effects, EventKind};
 pub(crate) use error::{AttachError, PublishError};
 pub(crate) use name::TopicName;
-pub(crate) use obsolete::GoneReaders;
 use obsolete::Obsolescence;
+pub(crate) use obsolete::{GoneReaders, expects_answer};
 pub(crate) use options::{ConsumerOptions, DeadLetterPolicy, OnClose, SubscriptionType};
 pub(crate) use room::Victims;
 use subscription::Subscription;
+use watch::{Counts, Samples};
+pub(crate) use watch::{Introduction, Listener, TopicView, shortened};
 
 /// The memory of a topic in bytes, without subscriptions and messages.
 const TOPIC_COST: usize = 1024;
@@ -87,6 +91,8 @@ pub(crate) struct Topic {
     consumers: u64,
     /// The lost consumers that worked on redelivered messages.
     lost_runs: BTreeSet<RunId>,
+    seen: Counts,
+    samples: Samples,
 }
 
 impl Topic {
@@ -128,6 +134,8 @@ impl Topic {
             refused: 0,
             consumers: 0,
             lost_runs: BTreeSet::new(),
+            seen: Counts::default(),
+            samples: Samples::default(),
         }
     }
 
@@ -158,6 +166,11 @@ impl Topic {
     /// Returns whether the topic has a consumer.
     pub(crate) fn is_read(&self) -> bool {
         self.subscriptions.values().any(Subscription::has_consumer)
+    }
+
+    /// Returns whether a reader may come back to the topic, as far as the topic knows.
+    pub(crate) fn has_subscription(&self) -> bool {
+        !self.subscriptions.is_empty()
     }
 
     /// Returns the number of the last message.
@@ -206,7 +219,10 @@ impl Topic {
             }
         };
         let redelivered = taken.iter().filter(|delivery| delivery.redeliveries > 0);
+        self.seen.delivered += taken.len() as u64;
         self.counters.delivered.add(taken.len());
+        let bytes = taken.iter().map(|delivery| delivery.message.size());
+        self.counters.delivered_bytes.add(bytes.sum());
         self.counters.redelivered.add(redelivered.count());
         Some(taken)
     }
@@ -232,6 +248,7 @@ impl Topic {
             .get_mut(name)
             .is_some_and(|it| it.acknowledge(id, sequence, effects));
         if acknowledged {
+            self.seen.acknowledged += 1;
             self.counters.acknowledged.add(1);
         }
         acknowledged

@@ -146,6 +146,15 @@ impl Obsolescence {
     }
 }
 
+/// Returns whether somebody waits for an answer to a message. A job may wait for a module that starts later.
+pub(crate) fn expects_answer(message: &Message) -> bool {
+    message.with_properties(|properties| {
+        properties.is_some_and(|properties| {
+            contains_name(properties, key::RESPONSE_TOPIC) && !contains_name(properties, key::JOB)
+        })
+    })
+}
+
 /// Returns whether a name, or a text that equals it, is in the properties.
 fn contains_name(properties: &str, name: &str) -> bool {
     // A whole parser would cost more than all other work for a small message.

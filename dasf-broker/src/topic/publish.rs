@@ -20,8 +20,11 @@ impl Topic {
         message: Message,
         effects: &mut Effects,
     ) -> Result<(), PublishError> {
+        let size = message.size();
         self.insert(message, effects)?;
+        self.seen.published += 1;
         self.counters.published.add(1);
+        self.counters.published_bytes.add(size);
         Ok(())
     }
 

@@ -82,6 +82,10 @@ impl Subscription {
         !self.consumers.is_empty()
     }
 
+    pub(super) fn kind(&self) -> SubscriptionType {
+        self.kind
+    }
+
     pub(super) fn is_exclusive(&self) -> bool {
         self.kind == SubscriptionType::Exclusive
     }

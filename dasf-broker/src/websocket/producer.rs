@@ -48,7 +48,19 @@ impl ProducerRole {
 
     fn refuse(&self, message: Option<&Message>, code: u8, reason: &str, context: &str) -> String {
         self.producer.report_refused(message, reason);
-        receipt::refused(self.style, code, reason, context)
+        receipt::refused(self.style, code, reason, None, context)
+    }
+
+    fn refuse_published(&self, message: &Message, error: &PublishError, context: &str) -> String {
+        let reason = error.to_string();
+        self.producer.report_refused(Some(message), &reason);
+        receipt::refused(
+            self.style,
+            receipt::REFUSED,
+            &reason,
+            error.status(),
+            context,
+        )
     }
 }
 
@@ -72,8 +84,7 @@ impl Role for ProducerRole {
                     if let PublishError::Denied(denied) = &error {
                         self.caller.record_denied(denied);
                     }
-                    let reason = error.to_string();
-                    self.refuse(Some(&message), receipt::REFUSED, &reason, context)
+                    self.refuse_published(&message, &error, context)
                 }
             },
             Err(error) => self.refuse(None, receipt::BAD_FRAME, &error.to_string(), context),

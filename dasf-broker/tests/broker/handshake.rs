@@ -11,7 +11,7 @@ use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::support::{PATIENCE, builder, connect, refusal, refusal_of, start, until};
+use crate::support::{PATIENCE, builder, connect, http, refusal, refusal_of, start, until};
 
 #[tokio::test]
 async fn both_styles_reach_one_topic_with_any_slashes() {
@@ -127,17 +127,6 @@ async fn the_handshake_lists_the_abilities_of_the_broker() {
             "shared-subscriptions, begun-count, link"
         );
     }
-}
-
-async fn http(broker: &Broker, request: &str) -> String {
-    let mut stream = TcpStream::connect(broker.local_addr()).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    timeout(PATIENCE, stream.read_to_string(&mut answer))
-        .await
-        .unwrap()
-        .unwrap();
-    answer
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use crate::support::{PATIENCE, Peer, builder, connect, start, until};
 pub(crate) struct Link(pub(crate) Peer);
 
 impl Link {
-    async fn open(broker: &Broker, path: &str) -> Self {
+    pub(crate) async fn open(broker: &Broker, path: &str) -> Self {
         Self::open_at(broker.local_addr(), path).await
     }
 

@@ -19,6 +19,7 @@ mod link;
 #[cfg(feature = "cli")]
 mod program;
 mod redelivery;
+mod seeing;
 mod subscriptions;
 mod support;
 #[cfg(feature = "tls")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dasf_broker::{Broker, Builder, Statistics};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::http::Response;
@@ -22,6 +22,18 @@ pub(crate) fn builder() -> Builder {
 
 pub(crate) async fn start() -> Broker {
     builder().start().await.unwrap()
+}
+
+/// Sends an HTTP request, and returns the answer.
+pub(crate) async fn http(broker: &Broker, request: &str) -> String {
+    let mut stream = TcpStream::connect(broker.local_addr()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(PATIENCE, stream.read_to_string(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    answer
 }
 
 /// A WebSocket with frames of JSON.

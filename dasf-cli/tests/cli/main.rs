@@ -118,6 +118,10 @@ fn without_a_broker_or_a_module_all_commands_fail() {
         let to_nobody = [command, &["-t", "nobody"]].concat();
         assert_eq!(
             stage.run(&to_nobody).fails(1),
+            "no module listens on topic nobody; start one with 'listen' or check the topic"
+        );
+        assert_eq!(
+            stage.run_by_pulsar(&to_nobody).fails(1),
             "no module answers on topic nobody within 2 s; start one with 'listen' or check the topic"
         );
     }
@@ -133,7 +137,7 @@ fn commands_that_wait_for_a_module_warn_once() {
         &["generate", "--lang", "rust"],
     ] {
         let arguments = [command, &["-t", "nobody", "--timeout", "3"]].concat();
-        let Run(output) = stage.run(&arguments);
+        let Run(output) = stage.run_by_pulsar(&arguments);
         assert_eq!(output.status.code(), Some(1));
         assert_eq!(
             String::from_utf8(output.stderr).unwrap(),
@@ -145,14 +149,48 @@ fn commands_that_wait_for_a_module_warn_once() {
 }
 
 #[test]
-fn only_mqtt_brokers_list_modules() {
+fn the_embedded_broker_lists_modules() {
     let stage = Stage::new(None);
-    let url = stage.url();
-    let expected = format!(
-        "the broker at {url} does not offer a list of modules: only MQTT brokers keep one; \
-         check a single topic with `ping`"
-    );
-    assert_eq!(stage.run(&["list"]).fails(1), expected);
+    assert_eq!(stage.run(&["list"]).succeeds(), "No module listens.\n");
+    stage.serve(arithmetic::module().unwrap(), "sums");
+    stage.serve(arithmetic::module().unwrap(), "more-sums");
+    let list = |arguments: &[&str]| {
+        let arguments = [&["list"], arguments].concat();
+        [stage.run(&arguments), stage.run_by_pulsar(&arguments)].map(Run::succeeds)
+    };
+    let process = std::process::id();
+    let version = env!("CARGO_PKG_VERSION");
+    for text in list(&[]) {
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!([lines[0], lines[2]], ["more-sums", "sums"]);
+        for line in [lines[1], lines[3]] {
+            let line = line
+                .strip_prefix(&format!("  arithmetic {version} on "))
+                .unwrap();
+            assert!(
+                line.contains(&format!(", process {process}, since 20")),
+                "{line}"
+            );
+        }
+    }
+    for text in list(&["sums", "nobody", "--json"]) {
+        let listed: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(listed.as_array().unwrap().len(), 1);
+        for (key, expected) in [
+            ("topic", json!("sums")),
+            ("name", json!("arithmetic")),
+            ("version", json!(version)),
+            ("process", json!(process)),
+            ("waiting", json!(0)),
+        ] {
+            assert_eq!(listed[0][key], expected, "{key}");
+        }
+    }
+    let stage = Stage::new(Some("secret"));
+    let refused = stage.run(&["list"]).fails(1);
+    assert!(refused.contains("with status 401"), "{refused}");
+    let list = stage.run(&["list", "--token", "secret"]);
+    assert_eq!(list.succeeds(), "No module listens.\n");
 }
 
 #[test]
@@ -619,7 +657,7 @@ fn a_token_is_needed_where_the_broker_asks_for_one() {
         .run(&[&ping[..], &["--token", "secret"]].concat())
         .fails(1);
     assert!(
-        line.starts_with("no module answers on topic nobody within 1 s; "),
+        line.starts_with("no module listens on topic nobody; "),
         "{line}"
     );
 }

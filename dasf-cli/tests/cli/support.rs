@@ -76,6 +76,16 @@ impl Stage {
         Run(self.command(arguments).output().unwrap())
     }
 
+    /// Runs a command with the URLs of a Pulsar.
+    pub(crate) fn run_by_pulsar(&self, arguments: &[&str]) -> Run {
+        let address = self.broker.local_addr();
+        let port = address.port().to_string();
+        let mut command = self.command(arguments);
+        command.env_remove("DE_BACKEND_WEBSOCKET_URL");
+        command.args(["--host", &address.ip().to_string(), "--port", &port]);
+        Run(command.output().unwrap())
+    }
+
     pub(crate) fn run_with_input(&self, arguments: &[&str], input: &str) -> Run {
         let mut command = self.command(arguments);
         command.stdin(Stdio::piped());

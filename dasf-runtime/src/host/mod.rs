@@ -36,7 +36,7 @@ pub use options::{Acknowledge, HostOptions, OptionsError};
 use crate::address::Address;
 use crate::discovery::ListedModule;
 use crate::module::Module;
-use crate::transport::{ConnectError, Reading};
+use crate::transport::{ConnectError, Introduction, Reading};
 use dispatcher::Dispatcher;
 use executor::Executor;
 use host_thread::HostThread;
@@ -104,6 +104,10 @@ impl Host {
         let group = options.group.as_ref().map(Subscription::as_str);
         let reading = Reading {
             announcement: ListedModule::new(&module, topic.as_str(), group).announcement(),
+            introduction: Some(Introduction {
+                name: module.name().to_owned(),
+                version: module.version().to_owned(),
+            }),
             ..options.reading()
         };
         let mut subscriber = transport.subscribe(topic, &reading);

@@ -105,6 +105,13 @@ impl BaseUrl {
         url
     }
 
+    /// Returns the URL of a path beside the topics of an embedded broker, which are below `/ws`.
+    pub(crate) fn beside(&self, path: &str) -> String {
+        let base = of_broker(&self.base);
+        let base = base.strip_suffix("/ws").unwrap_or(base);
+        format!("{}/{path}{}", base.trim_end_matches('/'), self.query)
+    }
+
     pub(crate) fn whole(&self) -> String {
         format!("{}{}", self.base, self.query)
     }
@@ -132,6 +139,20 @@ pub(crate) fn query(parameters: &[(&str, String)]) -> String {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     parameters.join("&")
+}
+
+/// Returns a value for a query.
+pub(crate) fn encoded(value: &str) -> String {
+    let mut encoded = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
 }
 
 /// Returns the address of the broker in the base of a URL: at a Pulsar, the part before the tenant

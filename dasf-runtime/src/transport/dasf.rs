@@ -12,8 +12,8 @@ use super::features::{self, has};
 use super::json::{Frame, Json, Lack};
 use super::websocket::{self, Connection, Endpoint, Link, LinkBroker, Links, Opened, Subscribing};
 use super::{
-    ConnectError, Feature, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport,
-    Trust,
+    ConnectError, DiscoveredModule, Feature, Publisher, PublisherOptions, Reader, Reading,
+    Subscriber, Transport, Trust,
 };
 use crate::random;
 
@@ -39,7 +39,9 @@ impl Transport for Dasf {
         match self.links.link() {
             Some(link) => Publisher::on_link(link, topic, options),
             None => {
-                let endpoint = self.producer(topic);
+                let mut endpoint = self.producer(topic);
+                endpoint.refuse_unread();
+                let options = options.with_memory();
                 websocket::publisher(&self.runtime, Json::default(), endpoint, topic, options)
             }
         }
@@ -64,6 +66,9 @@ impl Transport for Dasf {
             false => vec![("receiverQueueSize", prefetch.to_string())],
         };
         parameters.extend(on_close.map(|on_close| ("onClose", on_close.to_owned())));
+        if let Some(introduction) = &reading.introduction {
+            parameters.extend(introduction.parameters());
+        }
         if reading.reader == Reader::Group || reading.redelivers() {
             // The number stays the same when the reader connects again.
             parameters.push(("begunBy", (random::bits() as u64).to_string()));
@@ -80,6 +85,15 @@ impl Transport for Dasf {
         self.runtime
             .spawn(links.subscribe(self.clone(), subscribing, ends, asks));
         handle
+    }
+
+    fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<DiscoveredModule>, ConnectError>>> {
+        let (headers, trust) = (self.headers.clone(), self.trust.clone());
+        Some(Box::pin(websocket::read_listing(
+            &self.producer,
+            headers,
+            trust,
+        )))
     }
 
     fn runtime(&self) -> &Handle {

@@ -14,7 +14,7 @@ use super::websocket::{
     self, Connection, Dialect, Endpoint, Incoming, KeepAlive, Opened, ReadDeliveries, ReadReceipts,
     Settlement, WriteAcknowledgements, WriteMessages,
 };
-use super::{ConnectError, Feature, PublishError, Queued};
+use super::{ConnectError, Feature, NOBODY_LISTENS, PublishError, Queued};
 
 /// Frames of one JSON object each. A frame contains at most one message.
 #[derive(Clone, Copy, Default)]
@@ -123,6 +123,9 @@ impl ReadReceipts for Frame {
             key: receipt.context_text().map(Cow::into_owned),
             outcome: match receipt.refusal() {
                 None => Ok(()),
+                Some(_) if receipt.status == Some(NOBODY_LISTENS) => {
+                    Err(PublishError::NobodyListens)
+                }
                 Some(reason) => Err(PublishError::Refused(reason)),
             },
         }))

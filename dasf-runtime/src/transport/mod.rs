@@ -31,8 +31,10 @@ use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::host_name;
+use base_url::encoded;
 pub(crate) use send_window::{SendWindow, Turn};
-pub(crate) use websocket::{Link, LinkPool, Trust};
+pub(crate) use websocket::{Link, LinkPool, Trust, lacks_list};
 
 pub use cause::Cause;
 pub(crate) use publisher::{Publisher, PublisherEnds};
@@ -114,6 +116,9 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
 /// The default of the largest payload in one message, in bytes before base64.
 pub(crate) const DEFAULT_MAX_PAYLOAD_SIZE: usize = 700 * 1024;
 
+/// The status with which a DASF broker refuses a request on a topic that nobody reads.
+pub(crate) const NOBODY_LISTENS: u16 = 404;
+
 /// How long to wait for a reader's answer before asking again how far it has read. A broker that
 /// drops messages may have dropped the question.
 pub(crate) const PING_AGAIN: Duration = Duration::from_millis(250);
@@ -138,6 +143,27 @@ pub(crate) enum Reader {
     Group,
 }
 
+/// A module, as it introduces itself to its broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Introduction {
+    pub(crate) name: String,
+    pub(crate) version: String,
+}
+
+impl Introduction {
+    /// Returns the parameters that introduce the module, with its machine and its process.
+    fn parameters(&self) -> Vec<(&'static str, String)> {
+        let mut parameters = vec![
+            ("module", encoded(&self.name)),
+            ("version", encoded(&self.version)),
+            ("process", std::process::id().to_string()),
+        ];
+        let host = host_name::of_this_machine();
+        parameters.extend(host.map(|host| ("host", encoded(&host))));
+        parameters
+    }
+}
+
 /// How a topic is read.
 #[derive(Debug, Clone)]
 pub(crate) struct Reading {
@@ -154,6 +180,8 @@ pub(crate) struct Reading {
     pub(crate) max_redeliveries: Option<u32>,
     /// The announcement of the module for its broker's list, as JSON.
     pub(crate) announcement: Option<String>,
+    /// The module, for a broker that shows who listens.
+    pub(crate) introduction: Option<Introduction>,
     /// Processes the messages, and the connection acknowledges them. Without it, they wait in the
     /// queue of the handle.
     pub(crate) receiver: Option<Arc<dyn Receive>>,
@@ -198,6 +226,7 @@ impl Reading {
             at_least_once: false,
             max_redeliveries: None,
             announcement: None,
+            introduction: None,
             receiver: None,
         }
     }
@@ -228,6 +257,20 @@ pub(crate) struct PublisherOptions {
     pub(crate) reader_patience: ReaderPatience,
 }
 
+impl PublisherOptions {
+    /// Returns the options for a broker that remembers who has read a topic.
+    fn with_memory(self) -> Self {
+        let reader_patience = match self.reader_patience {
+            ReaderPatience::EachMessage => ReaderPatience::Remembered,
+            other => other,
+        };
+        Self {
+            reader_patience,
+            ..self
+        }
+    }
+}
+
 /// How long messages are sent again to a topic that nobody reads, as the broker reports. The reader may
 /// connect again just now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -238,15 +281,27 @@ pub(crate) enum ReaderPatience {
     /// Messages are sent again for 5 s since the topic was last read. Later ones fail at once, so that a
     /// reader that is gone does not hold up others.
     Topic,
+    /// Each message is sent again for 0.7 s. The broker remembers for minutes who has read a topic, unless it
+    /// has started again. Then messages are sent again for 10 s, in which the reader connects again, too.
+    Remembered,
 }
 
 impl ReaderPatience {
     /// Returns when a message fails that nobody has read since this time, on a topic that nobody has read
-    /// since the other time.
-    pub(crate) fn end(self, message: Instant, topic: Instant) -> Instant {
+    /// since the other time. `reconnected` is the time at which a lost connection came back.
+    pub(crate) fn end(
+        self,
+        message: Instant,
+        topic: Instant,
+        reconnected: Option<Instant>,
+    ) -> Instant {
         match self {
             Self::EachMessage => message + Duration::from_millis(1500),
             Self::Topic => topic + Duration::from_secs(5),
+            Self::Remembered => {
+                let soon = message + Duration::from_millis(700);
+                reconnected.map_or(soon, |at| soon.max(at + Duration::from_secs(10)))
+            }
         }
     }
 }
@@ -458,7 +513,7 @@ impl Feature {
             }
             Self::RedeliveryWithoutGroup => "name a group with --group NAME",
             Self::RedeliveryLimit => "remove --max-redeliveries",
-            Self::ModuleList => "check a single topic with `ping`",
+            Self::ModuleList => "name the topics to look at: `list TOPIC`",
             Self::Acknowledgement | Self::RetainedMessages => return None,
         })
     }

@@ -4,6 +4,7 @@
 //! <https://pulsar.apache.org/docs/4.0.x/client-libraries-websocket/>.
 
 use dasf_protocol::Topic;
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
@@ -11,8 +12,8 @@ use super::base_url::BaseUrl;
 use super::json::Json;
 use super::websocket::{self, Endpoint};
 use super::{
-    ConnectError, Feature, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport,
-    Trust,
+    ConnectError, DiscoveredModule, Feature, Publisher, PublisherOptions, Reader, Reading,
+    Subscriber, Transport, Trust,
 };
 
 /// How many messages a sender may be ahead of a reader of a non-persistent topic. Such a topic
@@ -106,6 +107,15 @@ impl Transport for Pulsar {
         };
         let endpoint = self.consumer(topic, reading);
         websocket::subscriber(&self.runtime, dialect, endpoint, topic, reading)
+    }
+
+    fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<DiscoveredModule>, ConnectError>>> {
+        let (headers, trust) = (self.headers.clone(), self.trust.clone());
+        Some(Box::pin(websocket::read_listing(
+            &self.producer,
+            headers,
+            trust,
+        )))
     }
 
     fn runtime(&self) -> &Handle {

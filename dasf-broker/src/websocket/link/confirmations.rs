@@ -58,8 +58,8 @@ impl Confirmations {
     }
 
     /// Refuses the last message.
-    pub(super) fn refuse(&self, reason: &str, outgoing: &mut Outgoing) {
-        outgoing.push_binary(refused(self.published, reason));
+    pub(super) fn refuse(&self, reason: &str, status: Option<u16>, outgoing: &mut Outgoing) {
+        outgoing.push_binary(refused(self.published, reason, status));
     }
 
     /// Returns whether so many messages wait for the store that the broker must read no more.
@@ -84,7 +84,7 @@ impl Confirmations {
             && let Some(written) = self.unwritten.pop_front()
         {
             if written.message.is_refused() {
-                outgoing.push_binary(refused(written.count, UNWRITTEN));
+                outgoing.push_binary(refused(written.count, UNWRITTEN, None));
             }
         }
     }
@@ -141,9 +141,10 @@ impl Confirmations {
 }
 
 /// Returns the answer to a message that the broker does not accept, by the number of messages before it.
-fn refused(count: u64, reason: &str) -> Bytes {
+fn refused(count: u64, reason: &str, status: Option<u16>) -> Bytes {
     Header {
         count: Some(count),
+        status,
         reason: reason.into(),
         ..Header::new(FrameKind::Refused)
     }

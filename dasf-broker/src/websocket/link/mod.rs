@@ -7,6 +7,7 @@ mod producers;
 mod ready;
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
@@ -27,7 +28,7 @@ use crate::message::stamp;
 use crate::refusal::Refusal;
 use crate::route::{Query, RouteError, Style};
 use crate::store::Ticket;
-use crate::topic::{AttachError, Effects, PublishError, TopicName};
+use crate::topic::{AttachError, Effects, Listener, PublishError, TopicName};
 use confirmations::Confirmations;
 use producers::Producers;
 use ready::Ready;
@@ -41,6 +42,8 @@ pub(crate) struct LinkRole {
     style: Style,
     /// The topic of the handshake, whose tenant and namespace all topics of the link share.
     base: TopicName,
+    /// The address of the peer.
+    address: SocketAddr,
     subscriptions: HashMap<Topic, LinkSubscription>,
     /// The subscriptions that the store has not written yet, the oldest first. The link does not read
     /// their topics yet.
@@ -94,6 +97,7 @@ impl LinkRole {
         style: Style,
         topic: TopicName,
         consumer: Option<Consumer>,
+        address: SocketAddr,
     ) -> Self {
         let first = topic.topic().clone();
         let mut link = Self {
@@ -105,6 +109,7 @@ impl LinkRole {
             ready: Arc::default(),
             delayed: HashSet::new(),
             base: topic,
+            address,
             producers: Producers::default(),
             confirmations: Confirmations::default(),
             published: Effects::default(),
@@ -114,6 +119,11 @@ impl LinkRole {
             link.read_topic(first, consumer);
         }
         link
+    }
+
+    /// Refuses requests that nobody reads, because the peer asks for that.
+    pub(crate) fn refuse_unread(&mut self) {
+        self.producers.refuses_unread = true;
     }
 
     fn read_topic(&mut self, topic: Topic, consumer: Consumer) {
@@ -137,7 +147,12 @@ impl LinkRole {
         {
             self.caller.record_denied(denied);
         }
-        self.confirmations.refuse(&error.to_string(), outgoing);
+        let status = match &error {
+            RefusedMessage::Publish(error) => error.status(),
+            _ => None,
+        };
+        let reason = error.to_string();
+        self.confirmations.refuse(&reason, status, outgoing);
     }
 
     fn try_publish(&mut self, header: &Header<'_>, payload: &Bytes) -> Result<(), RefusedMessage> {
@@ -180,6 +195,8 @@ impl LinkRole {
         let quota = Some(&mut self.producers.quota);
         let (hub, caller) = (&self.hub, &self.caller);
         let consumer = hub.consumer_of(caller, name, subscription, &options, quota)?;
+        let user = self.caller.name().map(str::to_owned);
+        consumer.introduce(Listener::new(self.address, user, parameters.introduction()));
         match hub.last_change().filter(|_| options.durable) {
             Some(after) => self.unwritten.push_back(UnwrittenSubscription {
                 topic,
@@ -449,7 +466,8 @@ mod tests {
         };
         let frames = [Message::Binary(publish.frame(b"")), Message::Close(None)];
         let mut socket = Peer::new(frames.into_iter(), usize::MAX);
-        let role = LinkRole::new(hub, Caller::everything(), Style::Dasf, topic, None);
+        let address = ([127, 0, 0, 1], 1).into();
+        let role = LinkRole::new(hub, Caller::everything(), Style::Dasf, topic, None, address);
         let never = Duration::from_secs(3600);
         let mut driver = Driver::new(&mut socket, role, never, 1024, Arc::default());
         let end = driver.poll(&mut Context::from_waker(Waker::noop()));

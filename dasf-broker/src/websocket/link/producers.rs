@@ -24,6 +24,8 @@ pub(super) struct Producers {
     producers: HashMap<Topic, LinkProducer>,
     /// The topics that the link has created.
     pub(super) quota: TopicQuota,
+    /// Whether the peer wants to know at once that nobody reads a request.
+    pub(super) refuses_unread: bool,
     /// When unused producers were removed last.
     cleaned: Option<Instant>,
 }
@@ -53,7 +55,10 @@ impl Producers {
             Entry::Occupied(found) => found.into_mut(),
             Entry::Vacant(vacant) => {
                 let name = base.sibling(vacant.key().clone());
-                let producer = hub.producer_of(caller, name, Some(&mut self.quota))?;
+                let mut producer = hub.producer_of(caller, name, Some(&mut self.quota))?;
+                if self.refuses_unread {
+                    producer.refuse_unread();
+                }
                 let last_used = now;
                 vacant.insert(LinkProducer {
                     producer,

@@ -7,6 +7,7 @@ mod connect;
 mod consumer;
 mod driver;
 mod link;
+mod listing;
 mod liveness;
 mod producer;
 mod proxy;
@@ -32,6 +33,7 @@ pub(super) use connect::{MAX_FRAME_SIZE, Opened, Socket, broken, connect};
 pub(crate) use link::Link;
 pub(super) use link::{LinkBroker, Subscribing};
 pub(crate) use link::{LinkPool, Links};
+pub(crate) use listing::lacks_list;
 pub(super) use liveness::{LONGEST_SILENCE, PING_INTERVAL};
 pub(crate) use tls::Trust;
 pub(super) use traffic::HasTraffic;
@@ -39,8 +41,8 @@ pub(super) use traffic::HasTraffic;
 use super::base_url;
 use super::subscriber::Acknowledgement;
 use super::{
-    ConnectError, PublishError, Publisher, PublisherEnds, PublisherOptions, Queued, Reading,
-    Subscriber, SubscriberEnds,
+    ConnectError, DiscoveredModule, PublishError, Publisher, PublisherEnds, PublisherOptions,
+    Queued, Reading, Subscriber, SubscriberEnds,
 };
 
 /// A URL to connect to, with the headers and the trusted certificates.
@@ -59,6 +61,13 @@ impl Endpoint {
         let query = self.url.split_once('?').map_or("", |(_, query)| query);
         let has_token = query.split('&').any(|part| part.starts_with("token="));
         has_token || self.headers.contains_key(AUTHORIZATION)
+    }
+
+    /// Asks the broker to refuse requests that nobody reads. A broker that cannot do that ignores it.
+    pub(super) fn refuse_unread(&mut self) {
+        let separator = if self.url.contains('?') { '&' } else { '?' };
+        self.url.push(separator);
+        self.url.push_str("nobodyListens=Refuse");
     }
 
     /// Returns the URL without its query, which may contain a secret.
@@ -192,6 +201,21 @@ pub(super) trait ReadDeliveries: Send {
     /// # Errors
     /// Returns why the connection must be closed.
     fn next(&mut self) -> Result<Option<Incoming>, String>;
+}
+
+/// Reads the list of modules of the embedded broker. `producer` is the base of the URLs of its producers.
+pub(super) async fn read_listing(
+    producer: &base_url::BaseUrl,
+    headers: HeaderMap,
+    trust: Trust,
+) -> Result<Vec<DiscoveredModule>, ConnectError> {
+    let endpoint = Endpoint {
+        url: producer.beside(listing::PATH),
+        below: listing::PATH.to_owned(),
+        headers,
+        trust,
+    };
+    listing::read(&endpoint).await
 }
 
 /// Starts a publisher whose connections run on this runtime.

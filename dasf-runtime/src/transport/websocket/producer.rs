@@ -25,9 +25,9 @@ use crate::transport::{
 /// How many messages may be without a receipt before no more are written.
 const UNRECEIPTED_LIMIT: usize = 256;
 /// How many messages wait that nobody reads.
-const UNREAD_LIMIT: usize = 4096;
+pub(super) const UNREAD_LIMIT: usize = 4096;
 /// How long a message waits at most that nobody reads, before it is written again.
-const LONGEST_UNREAD: Duration = Duration::from_millis(250);
+pub(super) const LONGEST_UNREAD: Duration = Duration::from_millis(250);
 /// How long a publisher without handles tries to reach a broker that does not answer.
 pub(super) const LINGER: Duration = Duration::from_secs(5);
 /// How often a publisher without a connection checks whether it still has handles.
@@ -56,6 +56,8 @@ pub(super) async fn run<D>(
         unread_since: None,
         last_message: Instant::now(),
         disconnected_since: Instant::now(),
+        was_lost: false,
+        reconnected: None,
         was_useful: false,
     };
     keep_connected(&dialect, &endpoint, None, &mut producer, &state).await;
@@ -80,6 +82,10 @@ struct Producer {
     last_message: Instant,
     /// When the last connection was lost.
     disconnected_since: Instant,
+    /// Whether a connection was lost.
+    was_lost: bool,
+    /// When the connection came back.
+    reconnected: Option<Instant>,
     /// Whether the broker has accepted a message on this connection.
     was_useful: bool,
 }
@@ -104,6 +110,7 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
             names_users: _,
         } = connection;
         self.was_useful = false;
+        self.reconnected = self.was_lost.then(Instant::now);
         // Messages that were lost with the last connection go first.
         for Written { queued, .. } in self.unreceipted.drain(..).rev() {
             self.unwritten.push_front(queued);
@@ -135,6 +142,7 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
             }
             End::Lost(reason) => {
                 self.disconnected_since = Instant::now();
+                self.was_lost = true;
                 self.lost(reason).await
             }
         }
@@ -387,7 +395,8 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
             None => now + self.waits.next().min(LONGEST_UNREAD),
         };
         let patience = self.producer.options.reader_patience;
-        let is_late = again > patience.end(since, topic_since) || !queued.is_useful_at(again);
+        let end = patience.end(since, topic_since, self.producer.reconnected);
+        let is_late = again > end || !queued.is_useful_at(again);
         if is_late || self.producer.unread.len() >= UNREAD_LIMIT {
             return Some(queued);
         }
@@ -460,6 +469,8 @@ mod tests {
             unread_since: None,
             last_message: Instant::now(),
             disconnected_since: Instant::now(),
+            was_lost: false,
+            reconnected: None,
             was_useful: false,
         };
         (sender, producer)

@@ -10,6 +10,7 @@ mod receipts;
 mod role;
 mod state;
 mod subscription;
+mod unread;
 
 use std::fmt;
 use std::sync::Arc;
@@ -228,6 +229,7 @@ async fn read_alone<B: LinkBroker>(broker: &B, subscribing: Subscribing, ends: S
 
 /// Adds the question for a link to a handshake.
 fn asking_for_link(mut endpoint: Endpoint) -> Endpoint {
+    endpoint.refuse_unread();
     let version = HeaderValue::from_static(VERSION);
     endpoint.headers.insert(HEADER, version);
     endpoint

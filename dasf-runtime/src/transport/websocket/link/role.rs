@@ -20,7 +20,7 @@ use super::state::LinkState;
 use super::subscription::Phase;
 use crate::transport::websocket::driver::{BATCH, FrameQueue, Role};
 use crate::transport::websocket::liveness::Unreceipted;
-use crate::transport::{Backlog, ConnectError, PublishError};
+use crate::transport::{Backlog, ConnectError, NOBODY_LISTENS, PublishError};
 
 /// How long the acknowledgements of processed messages wait for another frame. A frame of its own
 /// costs the broker about as much as a message.
@@ -68,6 +68,8 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
 
     /// Carries out orders: those that wait, and then those of the queue.
     fn take_orders(&mut self, outgoing: &mut FrameQueue, cx: &mut Context<'_>) {
+        let unread = self.link.unread.take_due(cx);
+        self.link.unwritten.extend(unread);
         let now = Instant::now();
         while outgoing.len() < BATCH && self.link.receipts.has_room() {
             let (order, has_waited) = match self.link.unwritten.pop_front() {
@@ -130,12 +132,22 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
         }
     }
 
-    /// Fails the message that the broker refuses.
-    fn refuse(&mut self, number: u64, reason: &str) {
-        if let Some(order) = self.link.receipts.take_refused(number) {
-            let refused = PublishError::Refused(reason.to_owned());
-            self.link.settle(order, Err(refused));
-        }
+    /// Fails the message that the broker refuses, or publishes it again in a moment because nobody reads
+    /// its topic.
+    fn refuse(&mut self, number: u64, reason: &str, status: Option<u16>) {
+        let order = match (self.link.receipts.take_refused(number), status) {
+            (None, _) => return,
+            (Some(Order::Publish(message)), Some(NOBODY_LISTENS)) => {
+                let late = self.link.unread.keep(message, self.link.reconnected);
+                let error = PublishError::NobodyListens;
+                return late
+                    .into_iter()
+                    .for_each(|message| message.queued.settle(&message.topic, Err(error.clone())));
+            }
+            (Some(order), _) => order,
+        };
+        let refused = PublishError::Refused(reason.to_owned());
+        self.link.settle(order, Err(refused));
     }
 
     /// Collects the acknowledgements of all subscribers.
@@ -340,7 +352,7 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
             }
             FrameKind::Refused => {
                 let number = header.count.unwrap_or_default();
-                self.refuse(number, &header.reason);
+                self.refuse(number, &header.reason, header.status);
             }
             FrameKind::Subscribed => self.subscribed(&header.topic),
             FrameKind::Unsubscribed => self.unsubscribed(&header),

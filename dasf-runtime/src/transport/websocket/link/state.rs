@@ -17,6 +17,7 @@ use super::handle::{Addressed, Order, Shared};
 use super::receipts::Receipts;
 use super::role::LinkRole;
 use super::subscription::{Acknowledgements, LinkSubscription, NewSubscription};
+use super::unread::Unread;
 use super::{LinkBroker, Links, Subscribing, agrees, asking_for_link, read_alone, run_of};
 use crate::transport::subscriber::Given;
 use crate::transport::websocket::connect::close;
@@ -41,6 +42,8 @@ pub(super) struct LinkState<B> {
     pub(super) unwritten: VecDeque<Order>,
     /// The messages that were written and have no receipt yet, and the notifications between them.
     pub(super) receipts: Receipts,
+    /// The messages to topics that nobody reads yet.
+    pub(super) unread: Unread,
     /// The topics that the link reads.
     pub(super) subscriptions: HashMap<Topic, LinkSubscription>,
     /// The acknowledgements of all subscribers.
@@ -55,6 +58,8 @@ pub(super) struct LinkState<B> {
     pub(super) was_useful: bool,
     /// When the last connection was lost.
     pub(super) disconnected_since: Instant,
+    /// When a lost connection came back.
+    pub(super) reconnected: Option<Instant>,
     /// Dropped when the link is closed.
     closing: Vec<oneshot::Sender<()>>,
 }
@@ -105,6 +110,7 @@ impl<B: LinkBroker> LinkState<B> {
             queue,
             unwritten: VecDeque::new(),
             receipts: Receipts::default(),
+            unread: Unread::default(),
             subscriptions: HashMap::new(),
             acknowledgements: SelectAll::new(),
             broker_run: None,
@@ -112,6 +118,7 @@ impl<B: LinkBroker> LinkState<B> {
             names_users: false,
             was_useful: false,
             disconnected_since: Instant::now(),
+            reconnected: None,
             closing: Vec::new(),
         };
         (link, shared)
@@ -157,7 +164,7 @@ impl<B: LinkBroker> LinkState<B> {
 
     /// Returns whether no message is on the way.
     pub(super) fn has_nothing_to_send(&self) -> bool {
-        self.unwritten.is_empty() && self.receipts.is_empty()
+        self.unwritten.is_empty() && self.receipts.is_empty() && self.unread.is_empty()
     }
 
     /// Returns whether all handles of subscribers are gone.
@@ -193,6 +200,7 @@ impl<B: LinkBroker> LinkState<B> {
         });
         // The first connection has a subscription already.
         if self.connection > 0 {
+            self.reconnected = Some(Instant::now());
             self.subscriptions.retain(|_, it| !it.has_ended);
             for subscription in self.subscriptions.values_mut() {
                 subscription.restart();
@@ -331,6 +339,7 @@ impl<B: LinkBroker> LinkState<B> {
         };
         self.queue.close();
         let mut left: Vec<_> = self.receipts.drain().collect();
+        left.extend(self.unread.take());
         left.extend(self.unwritten.drain(..));
         // A sender that has its place in the queue already may still be about to fill it.
         while let Some(order) = self.queue.recv().await {
@@ -380,6 +389,7 @@ impl<B: LinkBroker> Work<Answer, ()> for LinkState<B> {
             }
             End::Lost(reason) => {
                 self.disconnected_since = Instant::now();
+                self.unwritten.extend(self.unread.take());
                 self.receipts.count_loss(&reason);
                 ControlFlow::Continue(reason)
             }
