@@ -100,13 +100,17 @@ impl Link {
     }
 
     async fn try_frame(&mut self) -> Option<Vec<u8>> {
-        loop {
-            match timeout(PATIENCE, self.0.0.next()).await.unwrap()?.ok()? {
-                Message::Ping(_) | Message::Pong(_) => {}
-                Message::Binary(frame) => return Some(frame.into()),
-                other => panic!("{other:?}"),
+        // The broker pings for ever.
+        let frame = async {
+            loop {
+                match self.0.0.next().await?.ok()? {
+                    Message::Ping(_) | Message::Pong(_) => {}
+                    Message::Binary(frame) => return Some(frame.into()),
+                    other => panic!("{other:?}"),
+                }
             }
-        }
+        };
+        timeout(PATIENCE, frame).await.unwrap()
     }
 
     /// Returns the next message: its header and its payload.

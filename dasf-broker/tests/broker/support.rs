@@ -77,17 +77,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     }
 
     pub(crate) async fn next(&mut self) -> Message {
-        loop {
-            match timeout(PATIENCE, self.0.next())
-                .await
-                .unwrap()
-                .unwrap()
-                .unwrap()
-            {
-                Message::Ping(_) | Message::Pong(_) => {}
-                message => return message,
+        // The broker pings for ever.
+        let next = async {
+            loop {
+                match self.0.next().await.unwrap().unwrap() {
+                    Message::Ping(_) | Message::Pong(_) => {}
+                    message => return message,
+                }
             }
-        }
+        };
+        timeout(PATIENCE, next).await.unwrap()
     }
 
     pub(crate) async fn receive(&mut self) -> Value {
