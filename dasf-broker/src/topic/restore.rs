@@ -13,7 +13,8 @@ use crate::message::Message;
 use crate::store::{Counts, Home, QueueRecord, Store};
 
 impl Topic {
-    /// Adds a queue of the store with its messages and their histories. Its consumers have the usual time to come back.
+    /// Adds a queue of the store with its messages and their histories. Its consumers have as long to come
+    /// back as after a lost connection.
     pub(crate) fn restore(
         &mut self,
         store: &Arc<Store>,
