@@ -13,8 +13,8 @@ const MAX_LENGTH: usize = 64;
 pub(super) fn check(option: Option<&AllowGroups>, mistakes: &mut Mistakes) {
     let Some(groups) = option else { return };
     if groups.names.is_empty() {
-        let mistake = "this list is empty, so nobody could call; name a group, or remove `allow_groups` to let \
-                       everyone call";
+        let mistake =
+            "this list is empty, so nobody could call; name a group, or remove `allow_groups`";
         mistakes.report(mistake, &groups.list);
     }
     let mut names = HashSet::new();
