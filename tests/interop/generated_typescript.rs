@@ -420,6 +420,15 @@ async fn a_client_survives_faults_of_the_broker() {
             ]),
         ),
         (
+            "not_allowed",
+            json!([
+                "not_allowed",
+                "not allowed: fail: no",
+                "fail: no",
+                "not_allowed"
+            ]),
+        ),
+        (
             "refused",
             json!([
                 [

@@ -18,6 +18,14 @@ use support::{Run, Stage};
 /// A reserved port, on which nothing listens.
 const DEAD_URL: &str = "ws://127.0.0.1:1/ws";
 
+/// A module with a function for the users of a group.
+#[dasf::module(main = false, topic = "station")]
+mod station {
+    /// Stop all motors.
+    #[dasf::function(allow_groups = ["operators"])]
+    pub(super) fn stop() {}
+}
+
 /// A stage with two modules, each on a topic with its name.
 fn stage() -> Stage {
     let stage = Stage::new(None);
@@ -48,6 +56,27 @@ fn help_has_examples() {
     }
     let version = stage.run(&["--version"]).succeeds();
     assert_eq!(version, format!("dasf {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn a_function_for_a_group_is_shown_and_refused_in_words() {
+    let stage = Stage::new(None);
+    stage.serve(station::module().unwrap(), "station");
+    for command in [
+        &["api", "-t", "station"][..],
+        &["api", "-t", "station", "stop"],
+    ] {
+        let page = stage.run(command).succeeds();
+        assert!(page.contains("Stop all motors."), "{page}");
+    }
+    let page = stage.run(&["api", "-t", "station", "stop"]).succeeds();
+    let sentence = "Only users in the group operators may call it.";
+    assert!(page.contains(sentence), "{page}");
+    assert_eq!(
+        stage.run(&["call", "-t", "station", "stop"]).fails(1),
+        "not allowed: stop: only users in the group operators may call it, and the broker does not name its users; \
+         serve the module over a dasf-broker that does, with `--config FILE`"
+    );
 }
 
 #[test]

@@ -111,10 +111,13 @@ class _LeftOut:
 # The value of an argument that the caller leaves out.
 _LEFT_OUT: Any = _LeftOut()
 
-_Kind: TypeAlias = Literal["validation", "execution", "processing", "overflow"]
+_Kind: TypeAlias = Literal[
+    "validation", "not_allowed", "execution", "processing", "overflow"
+]
 # The beginning of the module's text for each kind, and the beginning of the exception's text.
 _KINDS: dict[_Kind, tuple[str, str]] = {
     "validation": ("error validating request", "validating"),
+    "not_allowed": ("request not allowed", "not allowed"),
     "execution": ("error executing request", "executing"),
     "processing": ("error processing request", "processing"),
     "overflow": ("request rejected due to queue overflow, try again later", ""),
@@ -135,11 +138,12 @@ class ModuleError(DasfError):
     message : str
         The module's message, without the kind.
     kind : str or None
-        ``validation`` if the request does not match the module, ``execution`` if the function
+        ``validation`` if the request does not match the module, ``not_allowed`` if the function is
+        for users of some groups and the caller is in none of them, ``execution`` if the function
         failed, ``processing`` if the module could not finish the call, ``overflow`` if the queue of
         the module is full. None if the module did not send a kind.
     code : str or None
-        The code of the function's error. None if it has none.
+        The code of the function's error, or ``not_allowed``. None if it has none.
     details : Any
         The details of the function's error. None if it has none.
     text : str

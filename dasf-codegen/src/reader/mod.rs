@@ -7,7 +7,7 @@ mod definitions;
 mod merge;
 mod schema;
 
-use dasf_protocol::api_info::allows_unknown_arguments;
+use dasf_protocol::api_info::{ALLOW_GROUPS, allows_unknown_arguments};
 use serde_json::{Map, Value};
 
 use crate::description::{Class, Description, Field, Function, Openness, Presence, Schema, Type};
@@ -111,7 +111,7 @@ fn read_function<'a>(
     };
     Ok(Function {
         name: name.to_owned(),
-        documentation: text(schema, "description"),
+        documentation: with_groups(text(schema, "description"), schema),
         arguments,
         reporter,
         is_open: allows_unknown_arguments(schema),
@@ -188,6 +188,23 @@ fn properties(schema: &Map<String, Value>) -> impl Iterator<Item = (&String, &Va
 fn text(schema: &Map<String, Value>, keyword: &str) -> String {
     let text = schema.get(keyword).and_then(Value::as_str);
     text.unwrap_or_default().to_owned()
+}
+
+/// Adds to the documentation of a function which users may call it, if not everyone may.
+fn with_groups(documentation: String, schema: &Map<String, Value>) -> String {
+    let groups = schema.get(ALLOW_GROUPS).and_then(Value::as_array);
+    let groups = groups.into_iter().flatten().filter_map(Value::as_str);
+    let groups: Vec<&str> = groups.collect();
+    let allowed = match groups.as_slice() {
+        [] => return documentation,
+        [group] => format!("the group {group}"),
+        groups => format!("one of the groups {}", groups.join(", ")),
+    };
+    let sentence = format!("Only users in {allowed} may call it.");
+    match documentation.is_empty() {
+        true => sentence,
+        false => format!("{documentation}\n\n{sentence}"),
+    }
 }
 
 fn is_deprecated(schema: &Map<String, Value>) -> bool {

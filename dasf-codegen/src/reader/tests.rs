@@ -49,6 +49,29 @@ fn inexpressible(reason: &str) -> Type {
 }
 
 #[test]
+fn the_documentation_of_a_function_tells_who_may_call_it() {
+    let documentation = |schema: Value| {
+        let description = read(&json!({
+            "functions": [{"name": "f", "rpc_schema": schema, "return_schema": {}}],
+            "classes": [],
+            "rpc_schema": {},
+        }));
+        description.unwrap().functions.remove(0).documentation
+    };
+    assert_eq!(
+        documentation(json!({"description": "Reset.", "x_dasf_allow_groups": ["operators"]})),
+        "Reset.\n\nOnly users in the group operators may call it."
+    );
+    assert_eq!(
+        documentation(json!({"x_dasf_allow_groups": ["a", "b", 1]})),
+        "Only users in one of the groups a, b may call it."
+    );
+    for other in [json!([]), json!("a"), json!(null)] {
+        assert_eq!(documentation(json!({"x_dasf_allow_groups": other})), "");
+    }
+}
+
+#[test]
 fn the_reference_module_is_described() {
     let api_info = include_str!("../../tests/schemas/reference.api.json");
     let description = read(&serde_json::from_str(api_info).unwrap()).unwrap();

@@ -119,11 +119,12 @@ export class ArgumentError extends DasfError {
  * The kind of a failure.
  *
  * - `validation`: the request does not match the module.
+ * - `not_allowed`: the function is for users of some groups, and the caller is in none of them.
  * - `execution`: the function failed.
  * - `processing`: the module could not finish the call.
  * - `overflow`: the queue of the module is full.
  */
-export type FailureKind = "validation" | "execution" | "processing" | "overflow";
+export type FailureKind = "validation" | "not_allowed" | "execution" | "processing" | "overflow";
 
 /** The module reported a failure. The message begins with its kind, as in `executing: …`. */
 export class ModuleError extends DasfError {
@@ -132,7 +133,7 @@ export class ModuleError extends DasfError {
   readonly kind: FailureKind | undefined;
   /** The module's message, without the kind. */
   readonly reason: string;
-  /** The code of the function's error; undefined if it has none. */
+  /** The code of the function's error, or `not_allowed`; undefined if it has none. */
   readonly code: string | undefined;
   /** The details of the function's error; undefined if it has none. */
   readonly details: unknown;
@@ -154,6 +155,7 @@ export class ModuleError extends DasfError {
 /** The kinds of failures: the beginning of the module's text, and the beginning of the message. */
 const FAILURES: readonly (readonly [FailureKind, string, string])[] = [
   ["validation", "error validating request", "validating"],
+  ["not_allowed", "request not allowed", "not allowed"],
   ["execution", "error executing request", "executing"],
   ["processing", "error processing request", "processing"],
   ["overflow", "request rejected due to queue overflow, try again later", ""],

@@ -410,6 +410,13 @@ def answers() -> None:
     assert (failure.kind, failure.message) == ("overflow", text)
     assert (failure.code, failure.details) == ("c", [1])
     assert str(failure) == text
+    call, events = begin(on)
+    text = "request not allowed: stop: only users"
+    error = '{"code": "not_allowed", "details": null}'
+    deliver(on, call, in_base64(text.encode()), status="error", x_dasf_error=error)
+    (failure,) = events
+    assert (failure.kind, failure.code) == ("not_allowed", "not_allowed")
+    assert str(failure) == "not allowed: stop: only users"
     assert not on._calls
 
 

@@ -202,6 +202,14 @@ const seen: Record<string, unknown> = {};
     const { kind, message, reason, text, code, details } = error;
     seen.failed = [kind, message, reason, text, code, details];
   }
+  const forbidden = client.fail({ msg: 'x' }).catch((error: unknown) => error);
+  answer(consumerAgain, await producerAgain.sent.next(), base64('request not allowed: fail: no'), {
+    status: 'error',
+    x_dasf_error: '{"code": "not_allowed", "details": null}',
+  });
+  const notAllowed = await forbidden;
+  if (notAllowed instanceof ModuleError)
+    seen.not_allowed = [notAllowed.kind, notAllowed.message, notAllowed.reason, notAllowed.code];
   const refuse = async (receipt: (frame: Frame) => object) => {
     const call = failure(client.add({ a: 1 }));
     producerAgain.frame(receipt(await producerAgain.sent.next()));
