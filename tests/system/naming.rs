@@ -8,6 +8,7 @@ use bytes::Bytes;
 use dasf::protocol::Properties;
 use dasf::protocol::link::{self, FrameKind, Header, Joiner};
 use futures_util::{SinkExt, StreamExt};
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -214,7 +215,7 @@ fn delivered(frame: Message, joiner: &mut Joiner, shared: &Shared) -> Vec<Messag
                 number: header.message?,
                 redelivery_count: header.redelivery_count,
                 begun_count: header.begun_count,
-                context: header.context.map(|context| context.get()),
+                context: header.context.map(RawValue::get),
                 properties: Some(&properties),
                 payload,
             };
@@ -235,7 +236,7 @@ fn of_link(
     };
     let (header, inside) = Header::read(&frame).unwrap();
     let payload = apart.as_ref().unwrap_or(&inside);
-    let properties = header.properties.map(|properties| properties.get());
+    let properties = header.properties.map(RawValue::get);
     let properties = serde_json::from_str(properties.unwrap_or("{}")).unwrap();
     match change(&header, properties, payload) {
         Some(frames) => frames.into_iter().map(Message::Binary).collect(),

@@ -24,7 +24,7 @@ mod station {
 
     /// Returns the properties that name a user.
     #[dasf::function(inline)]
-    pub fn claims(context: Context) -> Vec<String> {
+    pub fn claims(context: &Context) -> Vec<String> {
         let properties = context.properties().iter().map(|(name, _)| name.to_owned());
         let claims = properties.filter(|name| name.contains("user") || name.contains("groups"));
         claims.collect()
@@ -67,7 +67,7 @@ mod station {
 #[dasf::module(main = false, topic = "machine", allow_groups = ["operators"])]
 mod machine {
     #[dasf::function]
-    pub(super) fn length(text: String) -> usize {
+    pub(super) fn length(text: &str) -> usize {
         text.len()
     }
 
