@@ -4,7 +4,7 @@ use dasf::client::ModuleFailure;
 use dasf::protocol::payload;
 use dasf::{Address, CallError, Caller, Context, FailureKind, Host, HostOptions, Module};
 use dasf_test_support::peer::{Peer, text};
-use dasf_test_support::{broker, listen, listen_at};
+use dasf_test_support::{broker, broker_builder, listen, listen_at};
 use serde_json::{Value, json};
 
 use crate::naming::NamingBroker;
@@ -236,6 +236,63 @@ async fn over_a_broker_without_users_only_free_functions_run() {
     let failure = refused(client.stop(1).await);
     assert!(failure.message().contains("--config FILE"), "{failure}");
     host.shutdown().await;
+}
+
+/// The rights of some users. The token of each is the name.
+const CONFIG: &str = r#"
+[groups.operators]
+
+[users.ada]
+groups = ["operators"]
+call = ["station", "machine"]
+tokens = [{ sha256 = "fdee430d40bd57deeac186cd9790033d0f06f909a8806e7ce6e717ab7c7d5029" }]
+
+[users.bob]
+call = ["station", "machine"]
+tokens = [{ sha256 = "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9" }]
+
+[users.server]
+serve = ["station", "machine"]
+tokens = [{ sha256 = "b3eacd33433b31b5252351032c9b3e7a2e7aa7738d5decdf0dd6c62680853c06" }]
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broker_with_users_names_them() {
+    let builder = broker_builder().config(CONFIG.parse().unwrap());
+    let broker = builder.start().await.unwrap();
+    let url = |user: &str| format!("{}?token={user}", broker.url());
+    let at = || Address::websocket(&url("server")).unwrap();
+    let module = station::module().unwrap();
+    let station = listen_at(at(), "station", module, HostOptions::default()).await;
+    let connect = async |user: &str| {
+        let builder = station::Client::builder().topic("station");
+        builder.websocket(&url(user)).connect().await.unwrap()
+    };
+    let (ada, bob) = (connect("ada").await, connect("bob").await);
+    let (user, groups) = ada.who().await.unwrap();
+    assert_eq!(
+        (user.as_deref(), groups),
+        (Some("ada"), words(&["operators"]))
+    );
+    assert_eq!(ada.stop(3).await.unwrap(), 3);
+    let (user, groups) = bob.who().await.unwrap();
+    assert_eq!((user.as_deref(), groups), (Some("bob"), Vec::new()));
+    refused(bob.stop(3).await);
+
+    // The payload of a large request to a group comes from the same user.
+    let module = machine::module().unwrap();
+    let options = HostOptions::default().group("workers".parse().unwrap());
+    let machine = listen_at(at(), "machine", module, options).await;
+    let length = json!({"func_name": "length", "text": "x".repeat(5000)});
+    let call = async |user: &str| {
+        let builder = Caller::builder("machine").websocket(&url(user));
+        let caller = builder.max_payload_size(1000).connect().await.unwrap();
+        caller.call(&length).await
+    };
+    assert_eq!(call("ada").await.unwrap(), 5000);
+    refused(call("bob").await);
+    machine.shutdown().await;
+    station.shutdown().await;
 }
 
 async fn peer(broker: &NamingBroker, user: &str, topic: &str) -> Peer {
