@@ -390,10 +390,9 @@ async fn only_a_module_answers() {
     let mut answers = link(&broker, "caller").await;
     assert_eq!(answers.subscribe(topic, "").await["type"], "subscribed");
     for token in ["other-caller", "caller", "stranger", "watcher"] {
-        for action in [Answer, SendRequest] {
-            let refused = open(&broker, &format!("/ws/{topic}"), token, Way::Header, false).await;
-            assert_eq!(refused.err().unwrap().0, 403, "{token} {action:?}");
-        }
+        let path = format!("/ws/{topic}");
+        let refused = open(&broker, &path, token, Way::Header, false).await;
+        assert_eq!(refused.err().map(|it| it.0), Some(403), "{token}");
         let mut link = link(&broker, token).await;
         link.publish(topic, b"forged").await;
         let (answer, _) = link.next().await;
