@@ -473,7 +473,8 @@ impl Watch {
         let is_over = tokio::select! {
             changed = policy.changed() => changed.is_err(),
             () = expiry => {
-                *expires = None;
+                // The clock may have been set back meanwhile.
+                *expires = expires.filter(|at| *at > SystemTime::now());
                 false
             }
         };
