@@ -1,6 +1,7 @@
 //! Users, their tokens and their rights.
 
 use std::fmt::Write;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::HeaderMap;
 use base64::Engine;
@@ -618,6 +619,41 @@ async fn a_lost_right_ends_what_it_allowed() {
     on_link.publish("river", b"one").await;
     let delivery = kept.receive().await;
     assert_eq!(delivery["properties"]["x_dasf_user"], "module");
+}
+
+/// Returns a time as TOML, in seconds since 1970.
+fn toml_time(seconds: u64) -> String {
+    let day = seconds / 86_400 + 719_468;
+    let (era, day) = (day / 146_097, day % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (year, month) = match month {
+        0..10 => (era * 400 + year, month + 3),
+        _ => (era * 400 + year + 1, month - 9),
+    };
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[tokio::test]
+async fn a_connection_ends_with_its_token() {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let expires = format!("expires = {}", toml_time(now + 2));
+    let text = text_of(&USERS[..1]).replace(" }]", &format!(", {expires} }}]"));
+    let config: Config = text.parse().unwrap();
+    let broker = builder().config(config).start().await.unwrap();
+    let peer = socket(&broker, "/ws/river", "caller").await;
+    let closed = timeout(PATIENCE, peer.closed()).await.unwrap();
+    assert_eq!(closed.code, CloseCode::Policy);
+    let opened = open(&broker, "/ws/river", "caller", Way::Header, false).await;
+    let (status, text) = opened.err().unwrap();
+    assert_eq!(status, 401);
+    assert!(text.contains("the token has expired"), "{text}");
 }
 
 #[tokio::test]
