@@ -4,12 +4,12 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
 
-use axum::Router;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use dasf_protocol::link;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -98,6 +98,12 @@ async fn respond(
     server
         .handshake(connection, request)
         .await
+        .map(|mut response| {
+            if let Some(caller) = response.extensions_mut().remove::<Caller>() {
+                access.record_login(&caller, address, &path);
+            }
+            response
+        })
         .unwrap_or_else(|refusal| {
             access.record_refusal(&refusal, address, &path);
             if log_of.log.allows(Line::HandshakeRefused) {
@@ -133,8 +139,6 @@ impl Server {
         if let Route::Seen(seen) = route {
             return self.show(seen, &parts, caller, upgrade.ok(), &connection);
         }
-        let path = parts.uri.path();
-        self.access.record_login(&caller, connection.address, path);
         let upgrade = upgrade.map_err(|error| {
             let reason = format!(
                 "this path needs a WebSocket handshake: {}",
@@ -320,11 +324,11 @@ impl Server {
             (false, false) => WITHOUT_LINKS,
         };
         // With one common token, all sockets would wait for its lock.
-        let signals = Signals::new(self.shutdown.child_token(), caller);
+        let signals = Signals::new(self.shutdown.child_token(), caller.clone());
         let response = upgrade
             .on_failed_upgrade(move |error| debug!(%address, "the handshake failed: {error}"))
             .on_upgrade(move |socket| self.run(socket, role, slot, connection, task, signals));
-        ([(FEATURES, features)], response).into_response()
+        ([(FEATURES, features)], Extension(caller), response).into_response()
     }
 
     async fn run(
