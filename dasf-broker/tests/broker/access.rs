@@ -649,7 +649,7 @@ async fn a_connection_ends_with_its_token() {
         .duration_since(UNIX_EPOCH)
         .unwrap()
         .as_secs();
-    let expires = format!("expires = {}", toml_time(now + 2));
+    let expires = format!("expires = {}", toml_time(now + 4));
     let text = text_of(&USERS[..1]).replace(" }]", &format!(", {expires} }}]"));
     let config: Config = text.parse().unwrap();
     let broker = builder().config(config).start().await.unwrap();
