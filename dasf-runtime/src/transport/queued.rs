@@ -220,10 +220,11 @@ impl Queued {
     /// Returns why the message must not be sent (again); `None` if it may be sent. `has_waited` means
     /// that the message may have waited so long that nobody needs it any more.
     pub(crate) fn obstacle(&self, now: Instant, has_waited: bool) -> Option<PublishError> {
+        let is_repeated = self.written_at.is_some() || self.unread_since.is_some();
         if self.message.expires.is_some_and(|expires| expires <= now) {
             Some(PublishError::Expired)
-        } else if (has_waited || self.written_at.is_some() || self.unread_since.is_some())
-            && !self.is_awaited(now)
+        } else if (is_repeated && self.is_late(now))
+            || ((has_waited || is_repeated) && !self.is_awaited())
         {
             Some(PublishError::Unawaited)
         } else if self.losses >= MAX_LOSSES {
@@ -236,12 +237,15 @@ impl Queued {
         }
     }
 
+    /// Returns whether nobody waits for the message any more.
+    fn is_late(&self, now: Instant) -> bool {
+        let until = self.message.awaited_until;
+        until.is_some_and(|until| until <= now)
+    }
+
     /// Returns whether the owner of the call still waits for its response, or the sender for the
-    /// receipt, and the reader of the topic for the message.
-    fn is_awaited(&self, now: Instant) -> bool {
-        if self.message.awaited_until.is_some_and(|until| until <= now) {
-            return false;
-        }
+    /// receipt.
+    fn is_awaited(&self) -> bool {
         match &self.receipt {
             Receipt::Unwanted => true,
             Receipt::Channel(receipt) => !receipt.is_closed(),
@@ -369,8 +373,8 @@ mod tests {
             awaited_until: Some(until),
         });
         assert_eq!(queued.obstacle(before, true), None);
-        assert_eq!(queued.obstacle(until, false), None);
-        assert_eq!(queued.obstacle(until, true), Some(PublishError::Unawaited));
+        // Even if it is late, its reader may still take it.
+        assert_eq!(queued.obstacle(until, true), None);
         queued.mark_written();
         assert_eq!(queued.obstacle(before, false), None);
         assert_eq!(queued.obstacle(until, false), Some(PublishError::Unawaited));
