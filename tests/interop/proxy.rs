@@ -51,7 +51,7 @@ impl Proxy {
         // The path of a consumer is the topic and the name of the subscription.
         let reader = Reader {
             consumer: format!("GET /ws/{topic}/"),
-            link: format!("GET /ws/{topic} "),
+            link: format!("GET /ws/{topic}?"),
             links,
         };
         let delivered = Arc::<Mutex<Vec<u8>>>::default();

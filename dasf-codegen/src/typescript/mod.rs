@@ -24,7 +24,7 @@ use types::{Direction, Types, remarks, type_name};
 const RUNTIME: &str = include_str!("runtime.ts");
 
 /// The names of types and values that every file defines or uses.
-const RESERVED: [&str; 70] = [
+const RESERVED: [&str; 71] = [
     "Answer",
     "ArgumentError",
     "Array",
@@ -52,6 +52,7 @@ const RESERVED: [&str; 70] = [
     "Map",
     "Math",
     "ModuleError",
+    "NAME_LETTERS",
     "NO_USER",
     "NaN",
     "Number",

@@ -48,28 +48,48 @@ fn stderr(output: &Output) -> &str {
     std::str::from_utf8(&output.stderr).unwrap()
 }
 
+/// Starts a module, and stops it. The broker knows that the topic had a reader.
+fn serve_once(runtime: &Runtime, broker: &Broker, topic: &str) {
+    let host = serve_slow(runtime, broker, topic);
+    runtime.block_on(host.shutdown());
+}
+
 #[test]
-fn a_request_to_nobody_warns_once_and_fails_in_time() {
+fn a_request_to_a_topic_that_nobody_has_read_fails_at_once() {
     let (_runtime, broker) = broker(None);
+    let begin = Instant::now();
+    let line = error_line(&reference(&send(&broker.url(), "nobody", "60")), 1);
+    assert_eq!(
+        line,
+        "no module listens on topic nobody; start one with 'listen' or check the topic"
+    );
+    assert!(begin.elapsed() < Duration::from_secs(30));
+}
+
+#[test]
+fn a_request_to_a_module_that_is_gone_warns_once_and_fails_in_time() {
+    let (runtime, broker) = broker(None);
+    serve_once(&runtime, &broker, "gone");
     let url = broker.url();
-    let output = reference(&send(&url, "nobody", "5"));
+    let output = reference(&send(&url, "gone", "5"));
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         stderr(&output),
-        "warning: no module answers on topic nobody; waiting up to 5 s for one\n\
-         error: no module answered on topic nobody within 5 s; start one with 'listen' or check the topic\n"
+        "warning: no module answers on topic gone; waiting up to 5 s for one\n\
+         error: no module answered on topic gone within 5 s; start one with 'listen' or check the topic\n"
     );
     // A timeout that is over before the warning needs none.
-    let line = error_line(&reference(&send(&url, "nobody", "1")), 1);
+    let line = error_line(&reference(&send(&url, "gone", "1")), 1);
     assert_eq!(
         line,
-        "no module answers on topic nobody within 1 s; start one with 'listen' or check the topic"
+        "no module answers on topic gone within 1 s; start one with 'listen' or check the topic"
     );
 }
 
 #[test]
-fn a_request_waits_for_a_module_that_starts_late() {
-    let (_runtime, broker) = broker(None);
+fn a_request_waits_for_a_module_that_starts_again() {
+    let (runtime, broker) = broker(None);
+    serve_once(&runtime, &broker, "late");
     let url = broker.url();
     let mut caller = command(REFERENCE, &send(&url, "late", "60"))
         .stdout(Stdio::piped())
