@@ -5,7 +5,6 @@ use dasf::{Address, CallError, ClientError, HostOptions};
 use dasf_test_support::{broker_builder, listen_at, soon};
 
 #[dasf::module(main = false, topic = "guarded")]
-#[allow(unreachable_pub)]
 mod guarded {
     /// Return a text.
     #[dasf::function]
