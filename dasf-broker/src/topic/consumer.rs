@@ -193,6 +193,26 @@ impl Consumer {
         })
     }
 
+    /// Removes the messages that the socket has not taken, and those that are delayed, if they fulfil the
+    /// condition.
+    pub(super) fn take_pending(
+        &mut self,
+        condition: impl Fn(&QueuedMessage) -> bool,
+    ) -> Vec<QueuedMessage> {
+        let in_flight = &mut self.in_flight;
+        let is_taken = |sequence: &u64| in_flight.get(sequence).is_some_and(&condition);
+        let (unsent, stay) = self.unsent.iter().partition(|sequence| is_taken(sequence));
+        self.unsent = stay;
+        let unsent: BTreeSet<u64> = unsent;
+        let unsent = unsent.iter().filter_map(|it| in_flight.remove(it));
+        let mut taken: Vec<_> = unsent.collect();
+        let (delayed, stay) = self.delayed.drain(..).partition(|(_, it)| condition(it));
+        self.delayed = stay;
+        let delayed: VecDeque<_> = delayed;
+        taken.extend(delayed.into_iter().map(|(_, queued)| queued));
+        taken
+    }
+
     /// Wakes the task of the consumer.
     pub(super) fn wake(&mut self, effects: &mut Effects) {
         effects.wakers.extend(self.waker.take());

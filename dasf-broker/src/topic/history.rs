@@ -32,8 +32,12 @@ struct Lost {
 impl Deliveries {
     /// Returns whether the consumer that has the message works on it.
     fn is_begun_by(&self, run: RunId) -> bool {
-        let is_back = |lost: &Lost| lost.run == run && lost.is_back;
-        self.is_begun || self.lost.iter().any(is_back)
+        self.is_begun || self.still_runs_in(run)
+    }
+
+    fn still_runs_in(&self, run: RunId) -> bool {
+        let mut lost = self.lost.iter();
+        lost.any(|lost| lost.run == run && lost.is_back)
     }
 
     /// Ends a delivery. Returns whether its consumer worked on the message.
@@ -100,6 +104,11 @@ impl History {
     /// Returns whether the consumer that has the message works on it.
     pub(super) fn is_begun_by(&self, run: RunId) -> bool {
         self.0.as_ref().is_some_and(|it| it.is_begun_by(run))
+    }
+
+    /// Returns whether a run that was lost with the message has come back, and so still works on it.
+    pub(super) fn still_runs_in(&self, run: RunId) -> bool {
+        self.0.as_ref().is_some_and(|it| it.still_runs_in(run))
     }
 
     /// Records that the consumer that has the message works on it.

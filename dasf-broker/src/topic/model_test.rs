@@ -110,9 +110,33 @@ impl Count {
     }
 }
 
+/// How a delivery ends without an acknowledgement.
+#[derive(Debug, Clone, Copy)]
+enum End {
+    Returned,
+    /// The connection was lost. The consumer may have another one already.
+    Lost {
+        is_back: bool,
+    },
+}
+
 impl Peer {
+    /// Returns how the loss of the connection ends its deliveries.
+    fn loss(&self, others: &[Self]) -> End {
+        let mut others = others.iter();
+        let is_back =
+            self.run.is_some() && others.any(|it| it.name == self.name && it.run == self.run);
+        End::Lost { is_back }
+    }
+
+    /// Returns whether the peer works on a message that it had when it lost a connection.
+    fn still_runs(&self, count: &Count) -> bool {
+        self.run
+            .is_some_and(|run| count.lost.get(&run) == Some(&true))
+    }
+
     /// Counts a delivery without an acknowledgement. Returns whether the message is a dead letter.
-    fn returns(&self, expected: &mut BTreeMap<u64, Count>, sequence: u64, was_lost: bool) -> bool {
+    fn returns(&self, expected: &mut BTreeMap<u64, Count>, sequence: u64, end: End) -> bool {
         let count = expected.get_mut(&sequence).unwrap();
         count.deliveries += 1;
         let is_back = |run: &u64| count.lost.get(run) == Some(&true);
@@ -121,10 +145,9 @@ impl Peer {
             .filter(|run| self.begun.contains(&sequence) || is_back(run))
         {
             count.lost.remove(&run);
-            if was_lost {
-                count.lost.insert(run, false);
-            } else {
-                count.returned += 1;
+            match end {
+                End::Returned => count.returned += 1,
+                End::Lost { is_back } => _ = count.lost.insert(run, is_back),
             }
         }
         let counted = match self.run {
@@ -196,7 +219,8 @@ proptest! {
                     test.detach(peer.name, peer.id);
                     let counts = expected.get_mut(peer.name).unwrap();
                     let mut dead = peer.got.clone();
-                    dead.retain(|&sequence| peer.returns(counts, sequence, true));
+                    let loss = peer.loss(&peers);
+                    dead.retain(|&sequence| peer.returns(counts, sequence, loss));
                     dead.sort_unstable();
                     prop_assert_eq!(test.dead_letters(), dead);
                     let last = peers.iter().all(|other| other.name != peer.name);
@@ -212,10 +236,16 @@ proptest! {
                         let told = expected[name].get(&sequence).map(|it| it.told(peers[index].run));
                         prop_assert_eq!(Some((delivery.redeliveries, delivery.begun)), told);
                         let mut others = peers.iter().filter(|peer| peer.name == name);
-                        prop_assert!(others.all(|it| !it.got.contains(&sequence)), "in flight");
+                        prop_assert!(others.clone().all(|it| !it.got.contains(&sequence)), "in flight");
+                        let count = &expected[name][&sequence];
+                        let runs_in_it = peers[index].still_runs(count);
+                        prop_assert!(runs_in_it || !others.any(|it| it.still_runs(count)), "runs in another");
                         peers[index].got.push(sequence);
                     }
-                    prop_assert!(peers[index].got.len() <= peers[index].prefetch);
+                    let peer = &peers[index];
+                    // It has room for the messages on which it works, whatever else it has.
+                    let others = peer.got.iter().filter(|it| !peer.still_runs(&expected[name][it]));
+                    prop_assert!(others.count() <= peer.prefetch);
                 }
                 Step::Begin { consumer, message } if !peers.is_empty() => {
                     let index = consumer.index(peers.len());
@@ -247,7 +277,7 @@ proptest! {
                     if !peer.got.is_empty() {
                         let sequence = peer.got.remove(message.index(peer.got.len()));
                         prop_assert!(test.negative_acknowledge(peer.name, peer.id, sequence));
-                        let dead = peer.returns(expected.get_mut(peer.name).unwrap(), sequence, false);
+                        let dead = peer.returns(expected.get_mut(peer.name).unwrap(), sequence, End::Returned);
                         peer.begun.remove(&sequence);
                         prop_assert_eq!(test.dead_letters().len(), usize::from(dead));
                     }
@@ -264,11 +294,12 @@ proptest! {
         // One consumer of each name remains, and gets all expected messages in order.
         let readers: Vec<_> =
             expected.keys().map(|&name| (name, test.attach(name, &reporting(1000, READER)))).collect();
-        for peer in peers {
+        while let Some(peer) = peers.pop() {
             test.detach(peer.name, peer.id);
+            let loss = peer.loss(&peers);
             let counts = expected.get_mut(peer.name).unwrap();
             for &sequence in &peer.got {
-                peer.returns(counts, sequence, true);
+                peer.returns(counts, sequence, loss);
             }
         }
         for (name, id) in readers {

@@ -102,9 +102,15 @@ impl Subscription {
         for (_, queued) in delayed {
             self.ready.insert(queued);
         }
+        let has_other_connection = run.is_some() && self.consumers.iter().any(|it| it.run == run);
         for (sequence, mut queued) in in_flight {
             if !unsent.contains(&sequence) {
                 queued.history.lost(run);
+                if let Some(run) = run
+                    && has_other_connection
+                {
+                    queued.history.has_come_back(run);
+                }
                 if let Some(limit) = &limit
                     && queued.is_over(limit, run)
                 {
@@ -129,6 +135,16 @@ impl Subscription {
         });
         for queued in self.ready.iter_mut().chain(consumers) {
             queued.history.has_come_back(run);
+        }
+    }
+
+    /// Takes back the messages on which a run works that has come back, from consumers that have not got them
+    /// or have returned them.
+    pub(super) fn reclaim(&mut self, run: RunId) {
+        for consumer in &mut self.consumers {
+            for queued in consumer.take_pending(|queued| queued.history.still_runs_in(run)) {
+                self.ready.insert(queued);
+            }
         }
     }
 
@@ -386,6 +402,69 @@ mod tests {
         assert_eq!(test.take_begun("s", id), [(sequence, Some(2))]);
         assert!(test.negative_acknowledge("s", id, sequence));
         assert_eq!(test.take_begun("s", id), [(sequence, Some(3))]);
+    }
+
+    #[test]
+    fn a_message_goes_to_the_consumer_that_still_works_on_it() {
+        let mut test = TestTopic::new(Limits::default());
+        let sequence = test.publish().unwrap();
+        lose(&mut test, 0, &[sequence]);
+        // The broker has assigned the message to another consumer, whose socket has not taken it.
+        let other = test.attach("s", &reporting(9, 1));
+        let back = test.attach("s", &reporting(9, 0));
+        assert_eq!(test.take_begun("s", other), []);
+        assert_eq!(test.take_begun("s", back), [(sequence, Some(0))]);
+        // Another one has taken it, and returns it.
+        test.detach("s", back);
+        assert_eq!(test.take_begun("s", other), [(sequence, Some(1))]);
+        let third = test.attach("s", &reporting(9, 2));
+        let back = test.attach("s", &reporting(1, 0));
+        let younger = [test.publish().unwrap(), test.publish().unwrap()];
+        assert_eq!(test.take("s", third), younger[..1]);
+        assert_eq!(test.take("s", back), younger[1..], "it is full");
+        assert!(test.negative_acknowledge("s", other, sequence));
+        assert_eq!(test.take_begun("s", third), []);
+        assert_eq!(test.take_begun("s", back), [(sequence, Some(0))]);
+    }
+
+    #[test]
+    fn a_delayed_message_goes_at_once_to_the_consumer_that_still_works_on_it() {
+        let mut test = TestTopic::new(Limits::default());
+        let sequence = test.publish().unwrap();
+        lose(&mut test, 0, &[sequence]);
+        let options = ConsumerOptions {
+            redelivery_delay: DELAY,
+            ..reporting(9, 1)
+        };
+        let other = test.attach("s", &options);
+        assert_eq!(test.take_begun("s", other), [(sequence, Some(1))]);
+        assert!(test.negative_acknowledge("s", other, sequence));
+        let back = test.attach("s", &reporting(9, 0));
+        assert_eq!(test.take_begun("s", back), [(sequence, Some(0))]);
+        test.now += DELAY;
+        assert_eq!(test.release_due("s", other), None);
+        assert_eq!(test.take_begun("s", other), []);
+    }
+
+    #[test]
+    fn a_consumer_may_come_back_before_its_old_connection_is_lost() {
+        let mut test = TestTopic::new(Limits::default());
+        let sequence = test.publish().unwrap();
+        let old = test.attach("s", &reporting(9, 0));
+        assert_eq!(test.take("s", old), [sequence]);
+        assert!(test.begin("s", old, sequence));
+        let other = test.attach("s", &reporting(9, 1));
+        let new = test.attach("s", &reporting(9, 0));
+        test.detach("s", old);
+        assert_eq!(test.take_begun("s", other), []);
+        assert_eq!(test.take_begun("s", new), [(sequence, Some(0))]);
+        // Lost now, it has not ended for good.
+        test.detach("s", new);
+        assert_eq!(test.take_begun("s", other), [(sequence, Some(1))]);
+        test.attach("s", &reporting(9, 0));
+        test.detach("s", other);
+        let other = test.attach("s", &reporting(9, 1));
+        assert_eq!(test.take_begun("s", other), []);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::SharedTenure;
 use super::backlog::{BacklogSize, MessageQueue, QueuedMessage};
 use super::consumer::{Consumer, ConsumerId, Delivery};
 use super::effects::{Effects, Event, EventKind};
+use super::history::History;
 use super::name::TopicName;
 use super::obsolete::Obsolescence;
 use super::options::{ConsumerOptions, OnClose, SubscriptionType};
@@ -174,6 +175,9 @@ impl Subscription {
         }
         self.asked_retention = self.asked_retention.max(options.retention);
         self.lost = 0;
+        if let Some(run) = options.run {
+            self.reclaim(run);
+        }
         self.consumers.push(consumer);
         self.dispatch(None, effects);
     }
@@ -182,10 +186,22 @@ impl Subscription {
         self.consumers.iter_mut().find(|consumer| consumer.id == id)
     }
 
-    /// Returns the consumer for the next message: among those with a permit, the consumer with the
-    /// fewest messages in flight, and among equals the one that waits longest. The consumer that
-    /// returned the message comes last.
-    fn next_consumer(&mut self, returned_by: Option<ConsumerId>) -> Option<&mut Consumer> {
+    /// Returns the consumer for the next message: the consumer that still works on it, if there is one, even
+    /// without a permit, because it holds the message already. Otherwise, among those with a permit, the
+    /// consumer with the fewest messages in flight, and among equals the one that waits longest. The consumer
+    /// that returned the message comes last.
+    fn next_consumer(
+        &mut self,
+        history: &History,
+        returned_by: Option<ConsumerId>,
+    ) -> Option<&mut Consumer> {
+        let mut consumers = self.consumers.iter();
+        let works_on_it = |it: &Consumer| it.run.is_some_and(|run| history.still_runs_in(run));
+        if history.redeliveries() > 0
+            && let Some(index) = consumers.position(works_on_it)
+        {
+            return self.consumers.get_mut(index);
+        }
         self.consumers
             .iter_mut()
             .filter(|consumer| consumer.has_permit())
@@ -246,7 +262,7 @@ impl Subscription {
         let queued = QueuedMessage::new(message, self.ready.home());
         self.assignments += 1;
         let assignment = self.assignments;
-        match self.next_consumer(None) {
+        match self.next_consumer(&queued.history, None) {
             Some(consumer) => consumer.assign(queued, assignment, effects),
             None => self.ready.insert(queued),
         }
@@ -272,7 +288,7 @@ impl Subscription {
             }
             self.assignments += 1;
             let assignment = self.assignments;
-            let Some(consumer) = self.next_consumer(returned_by) else {
+            let Some(consumer) = self.next_consumer(&queued.history, returned_by) else {
                 self.ready.insert(queued);
                 break;
             };
