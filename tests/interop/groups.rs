@@ -327,6 +327,9 @@ async fn a_request_that_kills_modules_becomes_a_dead_letter_of_the_embedded_brok
 #[tokio::test(flavor = "multi_thread")]
 async fn a_module_that_lost_only_its_connection_has_not_ended_with_its_request() {
     let broker = TestBroker::embedded().await;
+    let TestBroker::Embedded(embedded) = &broker else {
+        panic!("not embedded")
+    };
     let options = options(Acknowledge::Completed).max_redeliveries(1);
     let team = Team::new(&broker, "flaps", options).await;
     let topic = &team.topic;
@@ -345,6 +348,11 @@ async fn a_module_that_lost_only_its_connection_has_not_ended_with_its_request()
             ada.kill();
             let bob = start("bob", &through_proxy, topic, team.options.clone()).await;
             gate.arrivals(2).await;
+            // Bob has reported that it runs the request. When the broker has read bob's acknowledgement of
+            // the ping, and the client's of the pong, it has read the report.
+            let before = embedded.acknowledged();
+            client.caller().ping().await.unwrap();
+            soon("both", until(|| embedded.acknowledged() >= before + 2)).await;
             for cuts in 1..=3 {
                 proxy.cut().await;
                 let comes_again = until(|| proxy.requests() > cuts);

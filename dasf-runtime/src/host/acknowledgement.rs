@@ -105,6 +105,23 @@ impl Unacknowledged {
         is_written
     }
 
+    /// Returns the same messages once more.
+    pub(super) fn share(&self) -> Self {
+        Self {
+            first: self.first.clone(),
+            others: self.others.clone(),
+        }
+    }
+
+    /// Reports that the work on the messages has begun before they came.
+    pub(super) async fn has_begun(&self) {
+        for (acknowledger, message_id) in self.first.iter().chain(&self.others) {
+            acknowledger
+                .send(Acknowledgement::Begun(message_id.clone()))
+                .await;
+        }
+    }
+
     /// Returns the messages to the broker, so that their subscription counts them as begun once more.
     pub(super) async fn put_aside(&mut self) {
         for (acknowledger, message_id) in self.take() {

@@ -165,13 +165,19 @@ impl Dispatcher {
             return;
         };
         let recent = &self.executor.recent;
+        // A report for an earlier message may have been lost with its connection.
+        let reported = self.executor.limit.must_report(redelivery);
+        let reported = reported.then(|| message.share());
         let (ticket, mut message) = match recent.arrive(&reply, &message_id, &properties, message) {
             Arrival::New(ticket, message) => (ticket, message),
-            Arrival::Open(surplus) => {
+            Arrival::Open { surplus, is_begun } => {
                 tracing::info!(
                     message_id = &*message_id,
                     "request ignored: it was redelivered while it runs"
                 );
+                if is_begun && let Some(message) = reported {
+                    message.has_begun().await;
+                }
                 if let Some(mut surplus) = surplus {
                     surplus.acknowledge().await;
                 }

@@ -66,6 +66,8 @@ struct Request {
     /// The hash of the call.
     hash: u64,
     message_id: MessageId,
+    /// Whether the broker has been told that the request begins.
+    is_begun: bool,
     state: State,
 }
 
@@ -87,9 +89,13 @@ pub(super) struct Ticket(u64);
 pub(super) enum Arrival {
     /// The request is new.
     New(Ticket, Unacknowledged),
-    /// The request came before, and has no response yet. Its message is kept with the first one, or
-    /// returned if too many are kept.
-    Open(Option<Unacknowledged>),
+    /// The request came before, and has no response yet.
+    Open {
+        /// The message, if too many are kept with the first one already.
+        surplus: Option<Unacknowledged>,
+        /// Whether the broker was told for an earlier message that the request begins.
+        is_begun: bool,
+    },
     /// The request came before, and had this response, if the response is remembered.
     Answered(Option<Arc<Answer>>, Unacknowledged),
     /// The request may have come before. It must not run, because it may have run.
@@ -136,12 +142,17 @@ impl RecentRequests {
         if let Some(request) = memory.latest(hash, &call)
             && (is_repeated || (self.unique_message_ids && request.message_id == *message_id))
         {
+            let is_begun = request.is_begun;
             match &mut request.state {
-                State::Open(noted) if noted.len() < MAX_REPEATED => {
-                    noted.join(message);
-                    return Arrival::Open(None);
+                State::Open(noted) => {
+                    let surplus = if noted.len() < MAX_REPEATED {
+                        noted.join(message);
+                        None
+                    } else {
+                        Some(message)
+                    };
+                    return Arrival::Open { surplus, is_begun };
                 }
-                State::Open(_) => return Arrival::Open(Some(message)),
                 State::Answered(answer) => return Arrival::Answered(answer.clone(), message),
                 State::Forgotten => {}
             }
@@ -156,16 +167,20 @@ impl RecentRequests {
             call,
             hash,
             message_id: message_id.clone(),
+            is_begun: false,
             state: State::Open(Unacknowledged::default()),
         };
         Arrival::New(memory.insert(request), message)
     }
 
-    /// Takes the further messages with a request.
-    pub(super) fn take_noted(&self, ticket: Ticket) -> Unacknowledged {
+    /// Records that the broker is told that a request begins. Takes the further messages with it.
+    pub(super) fn begin(&self, ticket: Ticket) -> Unacknowledged {
         let mut memory = self.lock();
-        let request = memory.request(ticket);
-        request.map(Request::take_noted).unwrap_or_default()
+        let Some(request) = memory.request(ticket) else {
+            return Unacknowledged::default();
+        };
+        request.is_begun = true;
+        request.take_noted()
     }
 
     /// Remembers the response to a request. Returns the further messages with the request.
@@ -422,7 +437,7 @@ mod tests {
         let repeated = Properties::new().with(key::REPEATED, "1");
         let ticket = new(&recent, 1, "a");
         let arrival = arrive(&recent, 1, "b", &repeated);
-        assert!(matches!(arrival, Arrival::Open(None)));
+        assert!(matches!(arrival, Arrival::Open { surplus: None, .. }));
         let told = answer("42");
         assert_eq!(recent.answered(ticket, &told).len(), 1);
         let Arrival::Answered(Some(again), _) = arrive(&recent, 1, "a", &plain) else {
@@ -433,7 +448,7 @@ mod tests {
         assert!(is_new(&arrive(&recent, 1, "c", &plain)));
         assert_eq!(recent.answered(ticket, &told).len(), 0);
         let arrival = arrive(&recent, 1, "c", &plain);
-        assert!(matches!(arrival, Arrival::Open(_)));
+        assert!(matches!(arrival, Arrival::Open { .. }));
     }
 
     #[test]
@@ -443,10 +458,16 @@ mod tests {
         let ticket = new(&recent, 1, "a");
         for _ in 0..MAX_REPEATED {
             let arrival = arrive(&recent, 1, "a", &plain);
-            assert!(matches!(arrival, Arrival::Open(None)));
+            assert!(matches!(arrival, Arrival::Open { surplus: None, .. }));
         }
         let arrival = arrive(&recent, 1, "a", &plain);
-        assert!(matches!(arrival, Arrival::Open(Some(_))));
+        assert!(matches!(
+            arrival,
+            Arrival::Open {
+                surplus: Some(_),
+                ..
+            }
+        ));
         assert_eq!(recent.answered(ticket, &answer("1")).len(), MAX_REPEATED);
     }
 
@@ -457,12 +478,12 @@ mod tests {
         let ticket = new(&recent, 1, "a");
         assert!(matches!(
             arrive(&recent, 1, "a", &plain),
-            Arrival::Open(None)
+            Arrival::Open { surplus: None, .. }
         ));
         let noted = recent.forget_unless_noted(ticket);
         assert_eq!(noted.map(|noted| noted.len()), Some(1));
         assert!(!is_new(&arrive(&recent, 1, "a", &plain)));
-        assert_eq!(recent.take_noted(ticket).len(), 1);
+        assert_eq!(recent.begin(ticket).len(), 1);
         assert!(recent.forget_unless_noted(ticket).is_none());
         let again = new(&recent, 1, "a");
         // The first ticket is no longer valid.
@@ -501,10 +522,10 @@ mod tests {
         for _ in 0..2 {
             assert!(matches!(
                 arrive(&recent, 0, "long", &plain),
-                Arrival::Open(None)
+                Arrival::Open { surplus: None, .. }
             ));
         }
-        assert_eq!(recent.take_noted(long).len(), 2);
+        assert_eq!(recent.begin(long).len(), 2);
         assert_eq!(recent.lock().requests.len(), CAPACITY);
         // Its response is remembered like that of a new request.
         let told = answer("42");

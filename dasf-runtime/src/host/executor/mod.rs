@@ -320,7 +320,7 @@ impl Executor {
             ticket, message, ..
         } = call;
         // The broker may have delivered it again, on another connection.
-        message.join(self.recent.take_noted(*ticket));
+        message.join(self.recent.begin(*ticket));
         let is_acknowledged_now = self.acknowledge == AcknowledgePolicy::Begun;
         loop {
             let is_told = match is_acknowledged_now {

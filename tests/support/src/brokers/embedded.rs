@@ -13,6 +13,11 @@ use super::Process;
 pub struct Embedded(Broker);
 
 impl Embedded {
+    /// Returns how many messages were acknowledged.
+    pub fn acknowledged(&self) -> u64 {
+        self.0.statistics().acknowledged
+    }
+
     /// Waits until the broker has this many connections or fewer.
     pub async fn has_at_most(&self, connections: u64) {
         // The broker does not announce the end of a connection.
