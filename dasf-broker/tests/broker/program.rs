@@ -287,8 +287,10 @@ async fn its_memory_has_a_limit() {
     let grown = peak_memory(&child) - before;
     child.kill().unwrap();
     child.wait().unwrap();
-    // Without the limit, these three million places need 152 MB.
-    assert!(grown < LIMIT, "the broker uses {grown} bytes more");
+    // The limit is for the messages. The process also needs buffers, and pages of its code that it uses
+    // for the first time. Without the limit, these three million places need 152 MB.
+    const BESIDE: usize = 2 << 20;
+    assert!(grown < LIMIT + BESIDE, "the broker uses {grown} bytes more");
 }
 
 #[cfg(unix)]
