@@ -674,4 +674,28 @@ mod tests {
             assert_eq!(lacks(open, true, true), None, "{open}");
         }
     }
+
+    #[cfg(feature = "store")]
+    #[tokio::test]
+    async fn a_broker_whose_store_has_failed_is_not_healthy() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+        let directory = tempfile::tempdir().unwrap();
+        let broker = Broker::builder().data_dir(directory.path());
+        let broker = broker.start().await.unwrap();
+        let health = async || {
+            let socket = tokio::net::TcpStream::connect(broker.local_addr());
+            let mut socket = socket.await.unwrap();
+            let request = b"GET /health HTTP/1.0\r\nhost: 127.0.0.1\r\n\r\n";
+            socket.write_all(request).await.unwrap();
+            let mut answer = String::new();
+            socket.read_to_string(&mut answer).await.unwrap();
+            answer
+        };
+        assert!(health().await.ends_with("\r\n\r\nok"));
+        broker.hub.close_store();
+        let answer = health().await;
+        assert!(answer.starts_with("HTTP/1.0 503"), "{answer}");
+        assert!(answer.contains("the store has failed"), "{answer}");
+    }
 }

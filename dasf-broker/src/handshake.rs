@@ -127,7 +127,7 @@ impl Server {
         let (mut parts, _) = request.into_parts();
         let route = Route::parse(parts.uri.path())?;
         if route == Route::Health {
-            return Ok("ok".into_response());
+            return self.health();
         }
         if route == Route::Reload {
             return self.reload(&parts, &connection);
@@ -162,7 +162,7 @@ impl Server {
         let address = connection.address;
         let is_link = self.offers_links && asked.is_some_and(|version| version == link::VERSION);
         match route {
-            Route::Health | Route::Reload | Route::Seen(_) => Ok("ok".into_response()),
+            Route::Health | Route::Reload | Route::Seen(_) => self.health(),
             Route::Producer { style, topic } if is_link => {
                 // A link that connects again may name any of its topics. Each of its frames is checked.
                 let (hub, by) = (self.hub.clone(), caller.clone());
@@ -269,6 +269,14 @@ impl Server {
     }
 
     /// Reads the configuration again.
+    fn health(&self) -> Result<Response, Refusal> {
+        if self.hub.has_working_store() {
+            return Ok("ok".into_response());
+        }
+        let reason = "the store has failed, so the broker refuses messages; start it again";
+        Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason))
+    }
+
     fn reload(&self, parts: &Parts, connection: &ConnectionHandle) -> Result<Response, Refusal> {
         let caller = self.authenticate(parts, connection)?;
         caller.check_everywhere(Right::Admin)?;

@@ -46,7 +46,7 @@
 //!
 //! | path | answer |
 //! |---|---|
-//! | `/health` | `ok`, also without a token |
+//! | `/health` | `ok`, also without a token; status 503 if the store has failed until the broker is started again |
 //! | `/metrics` | the numbers of the broker for Prometheus; needs the feature `metrics` |
 //! | `/api/topics`, `/api/topics/{topic}` | who listens and how much waits, as JSON; with the handshake of a WebSocket, the list of topics comes in text frames |
 //! | `/{topic}/status/`, `/{topic}/ping/` | what a Django broker answers there |

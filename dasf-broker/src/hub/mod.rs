@@ -108,6 +108,12 @@ impl Hub {
         }
     }
 
+    /// Returns whether the broker can keep messages, or has to keep none.
+    pub(crate) fn has_working_store(&self) -> bool {
+        let keeping = self.origin.keeping.as_ref();
+        keeping.is_none_or(|keeping| keeping.store.is_open())
+    }
+
     pub(crate) fn topics(&self) -> usize {
         lock(&self.topics).len()
     }

@@ -35,6 +35,8 @@ pub(super) struct Kept {
     is_refused: AtomicBool,
     /// Whether the content is gone.
     is_lost: AtomicBool,
+    /// Whether the message stays on the disk when its queues no longer have it.
+    stays_on_disk: AtomicBool,
     content: Mutex<InMemory>,
 }
 
@@ -77,6 +79,7 @@ impl Kept {
             has_more_rows: AtomicBool::new(false),
             is_refused: AtomicBool::new(false),
             is_lost: AtomicBool::new(false),
+            stays_on_disk: AtomicBool::new(false),
             content: Mutex::default(),
         }
     }
@@ -231,6 +234,19 @@ impl Message {
         if let Some(kept) = self.kept() {
             kept.is_lost.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Lets the message stay on the disk for the next start of the broker.
+    pub(crate) fn stay_on_disk(&self) {
+        if let Some(kept) = self.kept() {
+            kept.stays_on_disk.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns whether the message stays on the disk when its queues no longer have it.
+    pub(crate) fn stays_on_disk(&self) -> bool {
+        self.kept()
+            .is_some_and(|kept| kept.stays_on_disk.load(Ordering::Relaxed))
     }
 
     /// Returns whether the content cannot be read, or the store could not write it.

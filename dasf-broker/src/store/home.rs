@@ -126,6 +126,9 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
+        if self.message.stays_on_disk() {
+            return;
+        }
         let message = self.message.clone();
         let change = if message.remove_holder() {
             Change::Removed { message }

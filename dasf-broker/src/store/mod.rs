@@ -241,6 +241,11 @@ impl Store {
         read_content(&lock(&self.database), message);
     }
 
+    /// Returns whether the store takes changes. One whose writer has ended does not.
+    pub(crate) fn is_open(&self) -> bool {
+        !lock(&self.shared.recorded).is_closed
+    }
+
     /// Writes all changes, takes no more, and frees the directory.
     pub(crate) fn close(&self) {
         lock(&self.shared.recorded).is_closed = true;
@@ -442,12 +447,24 @@ fn read(shared: &Shared, database: &Database) {
 }
 
 fn read_content(database: &Database, message: &Message) {
-    let reason = match database.content(message.sequence) {
+    let message_id = message.id();
+    match database.content(message.sequence) {
         Ok(Some(content)) => return message.restore(content),
-        Ok(None) => "the store does not have it".to_owned(),
-        Err(error) => error.to_string(),
-    };
-    warn!(message_id = %message.id(), "cannot read the content of a message: {reason}");
+        Ok(None) => {
+            warn!(%message_id, "cannot read the content of a message: the store does not have it");
+        }
+        Err(error @ StoreError::Damaged { .. }) => {
+            warn!(%message_id, "cannot read the content of a message: {error}");
+        }
+        Err(error) => {
+            error!(
+                %message_id,
+                "cannot read the content of a message: {error}; it stays on the disk, and the broker tries again \
+                 when it is started again"
+            );
+            message.stay_on_disk();
+        }
+    }
     message.lose();
 }
 
@@ -474,7 +491,7 @@ mod tests {
         store: Arc<Store>,
         origin: Origin,
         topic: TopicName,
-        _directory: TempDir,
+        directory: TempDir,
     }
 
     impl TestStore {
@@ -493,7 +510,7 @@ mod tests {
                     keeping: Some(Arc::new(keeping)),
                 },
                 topic: "demo".parse::<Topic>().unwrap().into(),
-                _directory: directory,
+                directory,
             }
         }
 
@@ -614,6 +631,35 @@ mod tests {
             restored.messages.iter().filter(|it| is_there(it)).count(),
             100
         );
+    }
+
+    /// A disk may fail for a while.
+    #[test]
+    fn a_message_that_cannot_be_read_stays_on_the_disk() {
+        let test = TestStore::new();
+        let home = Home::of_topic(&test.store, &test.topic, &SharedTenure::default());
+        let messages = [test.message(10), test.message(10)];
+        let [unread, read] = messages.each_ref().map(|it| Held::new(&home, it));
+        let ticket = test.store.ticket();
+        while !test.store.is_written(ticket, Waker::noop()) {
+            thread::yield_now();
+        }
+        let database = rusqlite::Connection::open(test.directory.path().join(database::FILE));
+        let database = database.unwrap();
+        let rename = |from, to| {
+            let rename = format!("ALTER TABLE {from} RENAME TO {to}");
+            database.execute(&rename, []).unwrap();
+        };
+        rename("message", "away");
+        test.store.read_now(&messages[0]);
+        rename("away", "message");
+        test.store.read_now(&messages[1]);
+        assert_eq!(messages.each_ref().map(Message::is_gone), [true, false]);
+        drop((unread, read, database));
+        test.store.close();
+        let restored = restored(&test.directory).messages;
+        let sequences: Vec<_> = restored.iter().map(|it| it.sequence).collect();
+        assert_eq!(sequences, [messages[0].sequence]);
     }
 
     /// The messages that wait for the disk are refused, and nobody waits for them.

@@ -170,7 +170,9 @@ impl EventKind {
             Self::Expired => "expired: nobody read the messages in time",
             Self::RequestExpired => "expired: the caller of the request no longer waits",
             Self::CallerGone => "dropped: the caller of the request is gone",
-            Self::Unreadable => "dropped: the content of the message cannot be read from the disk",
+            Self::Unreadable => {
+                "not delivered: the content of the message cannot be read from the disk"
+            }
             Self::GivenUp => "dropped after the last redelivery: the topic has no dead letters",
         }
     }
