@@ -134,6 +134,7 @@ impl Server {
         }
         // The extractor changes the parts, so it must run before `query` borrows them.
         let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
+        let upgrade = upgrade.map(|upgrade| upgrade.protocols([SUBPROTOCOL]));
         let query = Query::new(parts.uri.query());
         let caller = self.authenticate(&parts, &connection)?;
         if let Route::Seen(seen) = route {
@@ -148,7 +149,6 @@ impl Server {
         })?;
         let limits = &self.hub.limits;
         let upgrade = upgrade
-            .protocols([SUBPROTOCOL])
             .read_buffer_size(READ_BUFFER_SIZE)
             .write_buffer_size(WRITE_BUFFER_SIZE)
             .max_write_buffer_size(max_write_buffer_size(limits.max_frame_size))

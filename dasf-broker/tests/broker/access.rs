@@ -9,8 +9,6 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use dasf_broker::{Broker, Config, StartError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
@@ -18,7 +16,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use crate::link::Link;
-use crate::support::{PATIENCE, Peer, builder, connect, refusal, refusal_of, start, until};
+use crate::support::{PATIENCE, Peer, builder, connect, http, refusal, refusal_of, start, until};
 
 /// The rights of some users. The token of each is his name.
 const USERS: &[(&str, &str)] = &[
@@ -30,6 +28,8 @@ const USERS: &[(&str, &str)] = &[
     ("watcher", r#"watch = ["*"]"#),
     ("admin", r#"admin = ["*"]"#),
     ("stranger", r#"call = ["lab"]"#),
+    ("river-watcher", r#"watch = ["river"]"#),
+    ("river-admin", r#"admin = ["river"]"#),
 ];
 
 fn text_of(users: &[(&str, &str)]) -> String {
@@ -70,6 +70,11 @@ const WAYS: [Way; 3] = [Way::Header, Way::Query, Way::Subprotocol];
 /// A successful handshake has this status.
 const ACCEPTED: u16 = 101;
 
+/// Returns the subprotocols that a page offers to show a token.
+fn offered_with(token: &str) -> String {
+    format!("dasf, dasf-token.{}", URL_SAFE_NO_PAD.encode(token))
+}
+
 /// Connects with a token. An empty one is not shown.
 async fn open(
     broker: &Broker,
@@ -95,8 +100,8 @@ async fn open(
             headers.insert("authorization", value);
         }
         Way::Subprotocol => {
-            let value = format!("dasf, dasf-token.{}", URL_SAFE_NO_PAD.encode(token));
-            headers.insert("sec-websocket-protocol", value.parse().unwrap());
+            let offered = offered_with(token).parse().unwrap();
+            headers.insert("sec-websocket-protocol", offered);
         }
         Way::Query => {}
     }
@@ -220,38 +225,129 @@ fn status_of(result: &Value) -> u16 {
     }
 }
 
+/// What a person or a program sees of the broker, or changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Page {
+    /// The list of topics, with `river`.
+    List,
+    /// Who listens to `river`.
+    Listeners,
+    /// The status page of `river`.
+    Status,
+    /// The page that asks for the status of `river`.
+    Ping,
+    /// The numbers of the broker.
+    Metrics,
+    /// The broker reads its configuration again.
+    Reload,
+}
+
+use Page::{List, Listeners, Metrics, Ping, Reload, Status};
+
+const PAGES: [Page; 6] = [List, Listeners, Status, Ping, Metrics, Reload];
+
+impl Page {
+    /// Returns the method, the path and the status with which the broker shows the page.
+    fn of(self) -> (&'static str, &'static str, u16) {
+        match self {
+            List => ("GET", LIST, 200),
+            Listeners => ("GET", "/api/topics/river", 200),
+            Status => ("GET", "/river/status/", 200),
+            Ping => ("GET", "/river/ping/", 302),
+            // The broker may lack the metrics; it checks the right in any case.
+            Metrics if cfg!(not(feature = "metrics")) => ("GET", "/metrics", 404),
+            Metrics => ("GET", "/metrics", 200),
+            Reload => ("POST", "/api/reload", 200),
+        }
+    }
+}
+
+const LIST: &str = "/api/topics";
+
+/// Everybody with a token may ask for the list, which contains the topics that he may watch.
+fn status_of_list(page: &Value) -> u16 {
+    let mut topics = page["topics"].as_array().unwrap().iter();
+    match topics.any(|topic| topic["topic"] == "river") {
+        true => 200,
+        false => 403,
+    }
+}
+
+/// Returns the status of a page.
+async fn try_page(broker: &Broker, token: &str, way: Way, page: Page) -> u16 {
+    let (method, path, _) = page.of();
+    match ask(broker, method, path, token, way).await {
+        (200, text) if page == List => status_of_list(&serde_json::from_str(&text).unwrap()),
+        (status, _) => status,
+    }
+}
+
+/// Returns the status of the list of topics on a WebSocket.
+async fn try_list_on_socket(broker: &Broker, token: &str, way: Way) -> u16 {
+    match open(broker, LIST, token, way, false).await {
+        Ok((mut peer, _)) => status_of_list(&peer.receive().await),
+        Err((status, _)) => status,
+    }
+}
+
 #[tokio::test]
 async fn every_role_may_do_what_its_rights_say_on_every_way_in() {
-    let broker = start_with(USERS, "").await;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("broker.toml");
+    std::fs::write(&path, text_of(USERS)).unwrap();
+    let broker = builder().config_file(&path).start().await.unwrap();
+    let _listener = socket(&broker, "/ws/river/listener", "module").await;
     let _owner = socket(&broker, &format!("/ws/{OTHERS_ANSWERS}/s"), "other-caller").await;
-    for (token, allowed) in [
-        ("caller", &[SendRequest, Ask, ReadAnswers][..]),
-        ("module", &[ReadRequests, Ask, ReadAnswers, Answer]),
+    let of_river = &[List, Listeners, Status, Ping][..];
+    for (token, allowed, shown) in [
+        ("caller", &[SendRequest, Ask, ReadAnswers][..], &[][..]),
+        ("module", &[ReadRequests, Ask, ReadAnswers, Answer], &[]),
         (
             "both",
             &[ReadRequests, SendRequest, Ask, ReadAnswers, Answer],
+            &[],
         ),
         (
             "everything",
             &[ReadRequests, SendRequest, Ask, ReadAnswers, Answer],
+            &[],
         ),
-        ("watcher", &[]),
-        ("admin", &[]),
-        ("stranger", &[]),
-        ("", &[]),
-        ("wrong", &[]),
+        ("watcher", &[], &[List, Listeners, Status, Ping, Metrics]),
+        ("river-watcher", &[], of_river),
+        ("admin", &[], &[Reload]),
+        ("river-admin", &[], &[]),
+        ("stranger", &[], &[]),
+        ("", &[], &[]),
+        ("wrong", &[], &[]),
     ] {
+        let refused = match token {
+            "" | "wrong" => 401,
+            _ => 403,
+        };
         for action in ACTIONS {
-            let expected = match token {
-                "" | "wrong" => 401,
-                _ if allowed.contains(&action) => ACCEPTED,
-                _ => 403,
+            let expected = match allowed.contains(&action) {
+                true => ACCEPTED,
+                false => refused,
             };
             for way in WAYS {
                 let status = try_on_socket(&broker, token, way, action).await;
                 assert_eq!(status, expected, "socket: {token} {action:?} {way:?}");
                 let status = try_on_link(&broker, token, way, action).await;
                 assert_eq!(status, expected, "link: {token} {action:?} {way:?}");
+            }
+        }
+        for page in PAGES {
+            let expected = match shown.contains(&page) {
+                true => page.of().2,
+                false => refused,
+            };
+            for way in WAYS {
+                let status = try_page(&broker, token, way, page).await;
+                assert_eq!(status, expected, "page: {token} {page:?} {way:?}");
+                if page == List {
+                    let status = try_list_on_socket(&broker, token, way).await;
+                    assert_eq!(status, expected, "list on a socket: {token} {way:?}");
+                }
             }
         }
     }
@@ -306,8 +402,12 @@ async fn a_page_sends_its_token_as_a_subprotocol() {
         );
     }
     let guarded = builder().token("secret").start().await.unwrap();
-    let opened = open(&guarded, "/ws/river", "secret", Way::Subprotocol, false).await;
-    assert!(opened.is_ok());
+    for path in ["/ws/river", LIST] {
+        let opened = open(&guarded, path, "secret", Way::Subprotocol, false).await;
+        let (_, headers) = opened.unwrap_or_else(|refusal| panic!("{path} {refusal:?}"));
+        // A browser closes a connection whose answer names no subprotocol.
+        assert_eq!(headers["sec-websocket-protocol"], "dasf", "{path}");
+    }
 }
 
 #[tokio::test]
@@ -694,21 +794,32 @@ async fn a_changed_file_has_an_effect_when_it_is_right() {
     );
 }
 
-/// Returns the status and the text with which the broker answers a request.
-async fn post(broker: &Broker, path: &str, token: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(broker.local_addr()).await.unwrap();
+/// Returns the status and the text with which the broker answers a request without a WebSocket. An empty
+/// token is not shown.
+async fn ask(broker: &Broker, method: &str, path: &str, token: &str, way: Way) -> (u16, String) {
+    let (query, header) = match way {
+        _ if token.is_empty() => (String::new(), String::new()),
+        Way::Header => (String::new(), format!("authorization: Token {token}\r\n")),
+        Way::Query => (format!("?token={token}"), String::new()),
+        Way::Subprotocol => {
+            let offered = offered_with(token);
+            (
+                String::new(),
+                format!("sec-websocket-protocol: {offered}\r\n"),
+            )
+        }
+    };
     let request = format!(
-        "POST {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Token {token}\r\n\r\n"
+        "{method} {path}{query} HTTP/1.1\r\nhost: localhost\r\n{header}connection: close\r\n\r\n"
     );
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    timeout(PATIENCE, stream.read_to_string(&mut answer))
-        .await
-        .unwrap()
-        .unwrap();
+    let answer = http(broker, &request).await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, body.to_owned())
+}
+
+async fn reload(broker: &Broker, token: &str) -> (u16, String) {
+    ask(broker, "POST", "/api/reload", token, Way::Header).await
 }
 
 #[tokio::test]
@@ -724,22 +835,18 @@ async fn an_admin_makes_the_broker_read_its_file_again() {
         ("watcher", 403),
         ("everything", 403),
     ] {
-        assert_eq!(
-            post(&broker, "/api/reload", token).await.0,
-            expected,
-            "{token}"
-        );
+        assert_eq!(reload(&broker, token).await.0, expected, "{token}");
     }
-    let (status, text) = post(&broker, "/api/reload", "admin").await;
+    let (status, text) = reload(&broker, "admin").await;
     assert_eq!(
         (status, &*text),
         (200, "changed users: both, caller, module, other-caller\n")
     );
     std::fs::write(&path, "[users.admin]\nadmins = []").unwrap();
-    let (status, text) = post(&broker, "/api/reload", "admin").await;
+    let (status, text) = reload(&broker, "admin").await;
     assert!(status == 422 && text.contains("admins"), "{status} {text}");
     let without_file = start_with(USERS, "").await;
-    assert_eq!(post(&without_file, "/api/reload", "admin").await.0, 409);
+    assert_eq!(reload(&without_file, "admin").await.0, 409);
 }
 
 #[cfg(feature = "store")]
