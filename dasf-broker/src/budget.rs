@@ -9,30 +9,60 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// [`is_exceeded`](Self::is_exceeded) afterwards.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    max: usize,
+    max: AtomicUsize,
     used: AtomicUsize,
+    /// The budget of which this one is a part.
+    whole: Option<Arc<Self>>,
 }
 
 impl Budget {
     pub(crate) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self {
-            max,
+            max: AtomicUsize::new(max),
             used: AtomicUsize::new(0),
+            whole: None,
+        })
+    }
+
+    /// Returns a budget without a limit whose charges also use another one.
+    pub(crate) fn part_of(whole: &Arc<Self>) -> Arc<Self> {
+        Arc::new(Self {
+            max: AtomicUsize::new(usize::MAX),
+            used: AtomicUsize::new(0),
+            whole: Some(whole.clone()),
         })
     }
 
     /// Uses this number of bytes until the charge is dropped.
     pub(crate) fn charge(self: &Arc<Self>, bytes: usize) -> Charge {
-        // No other memory access depends on the number, so the cheapest ordering is enough.
-        self.used.fetch_add(bytes, Ordering::Relaxed);
+        self.add(bytes);
         Charge {
             budget: self.clone(),
             bytes,
         }
     }
 
+    // No other memory access depends on the numbers, so the cheapest ordering is enough.
+    fn add(&self, bytes: usize) {
+        self.used.fetch_add(bytes, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.add(bytes);
+        }
+    }
+
+    fn subtract(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.subtract(bytes);
+        }
+    }
+
     pub(crate) fn max(&self) -> usize {
-        self.max
+        self.max.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_max(&self, max: usize) {
+        self.max.store(max, Ordering::Relaxed);
     }
 
     pub(crate) fn used(&self) -> usize {
@@ -40,7 +70,7 @@ impl Budget {
     }
 
     pub(crate) fn is_exceeded(&self) -> bool {
-        self.used() > self.max
+        self.used() > self.max()
     }
 }
 
@@ -52,6 +82,10 @@ pub(crate) struct Charge {
 }
 
 impl Charge {
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
     /// See [`Budget::is_exceeded`].
     pub(crate) fn is_exceeded(&self) -> bool {
         self.budget.is_exceeded()
@@ -60,13 +94,9 @@ impl Charge {
     /// Changes the number of bytes.
     pub(crate) fn set(&mut self, bytes: usize) {
         if bytes > self.bytes {
-            self.budget
-                .used
-                .fetch_add(bytes - self.bytes, Ordering::Relaxed);
+            self.budget.add(bytes - self.bytes);
         } else if bytes < self.bytes {
-            self.budget
-                .used
-                .fetch_sub(self.bytes - bytes, Ordering::Relaxed);
+            self.budget.subtract(self.bytes - bytes);
         }
         self.bytes = bytes;
     }

@@ -401,10 +401,6 @@ impl Builder {
             let knows_peers = token.is_some() || users.is_some();
             check_reach(address, tls.is_some(), knows_peers)?;
         }
-        let access = Arc::new(match users {
-            Some(config) => Access::with_users(config, config_file, audit),
-            None => Access::new(token, audit),
-        });
         let allowed_origins = AllowedOrigins::new(&allowed_origins)
             .map_err(|origin| StartError::Origin { origin })?;
         let tls = tls.map(|(certificate, key)| Tls::load(certificate, key));
@@ -436,6 +432,11 @@ impl Builder {
             }
         };
         let hub = Arc::new(hub);
+        let memory = hub.origin.budget.clone();
+        let access = Arc::new(match users {
+            Some(config) => Access::with_users(config, config_file, audit, memory),
+            None => Access::new(token, audit),
+        });
         tasks.spawn(remove_expired(hub.clone(), shutdown.clone()));
         tasks.spawn(sum_up(hub.clone(), shutdown.clone()));
         if let Some(tls) = &tls {

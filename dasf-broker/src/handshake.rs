@@ -18,6 +18,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 use tracing::{debug, info};
 
 use crate::access::{Access, Caller, Right, SUBPROTOCOL};
+use crate::account::{self, Thing};
 use crate::hub::Hub;
 use crate::listener::ConnectionHandle;
 use crate::log::Line;
@@ -77,6 +78,7 @@ pub(crate) struct Server {
 /// The place of a WebSocket in the limits.
 pub(crate) struct Slot {
     _counted: Counted,
+    _of_user: Option<account::Counted>,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -154,7 +156,7 @@ impl Server {
             .max_write_buffer_size(max_write_buffer_size(limits.max_frame_size))
             .max_frame_size(limits.max_frame_size)
             .max_message_size(limits.max_frame_size);
-        let slot = self.slot(&connection)?;
+        let slot = self.slot(&connection, &caller)?;
         // The consumer exists before the response with status 101, so it misses no message that is
         // published after the response.
         let asked = parts.headers.get(link::HEADER);
@@ -224,8 +226,15 @@ impl Server {
     }
 
     /// Takes a place for a WebSocket.
-    pub(crate) fn slot(&self, connection: &ConnectionHandle) -> Result<Slot, Refusal> {
+    pub(crate) fn slot(
+        &self,
+        connection: &ConnectionHandle,
+        caller: &Caller,
+    ) -> Result<Slot, Refusal> {
         let limits = &self.hub.limits;
+        let account = caller.account();
+        let of_user = account.map(|account| account.count(Thing::Connection, 0));
+        let of_user = of_user.transpose()?;
         let Ok(permit) = self.slots.clone().try_acquire_owned() else {
             let max = limits.max_connections;
             let reason = format!(
@@ -244,6 +253,7 @@ impl Server {
         };
         Ok(Slot {
             _counted: counted,
+            _of_user: of_user,
             _permit: permit,
         })
     }

@@ -96,6 +96,7 @@
 //! | 403 | a missing [right](#users-and-rights); a web page of an origin that is not allowed; or a name of the broker that is not allowed without a token |
 //! | 404 | another path |
 //! | 409 | a subscription that accepts no other consumer, or no consumer of this type and mode |
+//! | 429 | a [limit of the user](#limits-of-users) |
 //! | 503 | a limit of the broker |
 //!
 //! A handshake that succeeds has status 101. From then on, the consumer gets every message that is
@@ -161,6 +162,28 @@
 //! **Changes.** [`Broker::reload`] and [`Broker::set_config`] replace the users and their rights while the
 //! broker runs. It closes the connections of peers whose token or right is gone with code 1008. A link stays,
 //! and only ends to read the topic, with status 403. When a token expires, its connections close.
+//!
+//! ## Limits of users
+//!
+//! The tables `[users.NAME.limits]`, `[roles.NAME.limits]`, `[limits]` for all users with a name, and
+//! `[anonymous.limits]` for all peers without a token together may have these keys:
+//!
+//! | key | limits |
+//! |---|---|
+//! | `max_connections` | the WebSockets of the user |
+//! | `max_topics` | the topics that the user has created, as long as they exist |
+//! | `max_subscriptions` | the subscriptions that the user has created, as long as they exist |
+//! | `max_memory` | the bytes in memory of the messages that the user has published: a number, or a text with a unit such as `"64 MiB"` |
+//! | `max_messages_per_second` | the messages that the user publishes; those of one second may come at once |
+//!
+//! A limit at the user counts before those of its roles, of which the largest one counts, and these before
+//! those of `[limits]`. Without any, only the limits of the broker hold.
+//!
+//! A refusal names the limit and the user: `the limit max_topics of user ada`. Handshakes, and topics on a
+//! link, are refused with status 429, and messages in their receipts. Beyond `max_messages_per_second`, the
+//! broker reads no further frames of the connection for a while, so that TCP slows it down: receipts come in
+//! order, and a publisher that learns of a refusal would only send again. [`Broker::reload`] changes the
+//! limits of users who are connected. What they have already stays.
 //!
 //! # Messages
 //!
@@ -387,6 +410,7 @@
 //! [`max_connections_per_address`](Builder::max_connections_per_address) WebSockets.
 
 mod access;
+mod account;
 mod budget;
 mod builder;
 mod clock;

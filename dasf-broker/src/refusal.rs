@@ -6,6 +6,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
 use crate::access::Denied;
+use crate::account::OverLimit;
 use crate::route::RouteError;
 use crate::topic::AttachError;
 
@@ -37,10 +38,17 @@ impl From<RouteError> for Refusal {
     }
 }
 
+impl From<OverLimit> for Refusal {
+    fn from(error: OverLimit) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, error)
+    }
+}
+
 impl From<AttachError> for Refusal {
     fn from(error: AttachError) -> Self {
         let status = match error {
             AttachError::Denied(denied) => return denied.into(),
+            AttachError::OverLimit(over) => return over.into(),
             AttachError::Taken { .. } | AttachError::Conflict { .. } => StatusCode::CONFLICT,
             AttachError::TooManySubscriptions { .. }
             | AttachError::TooManyTopics { .. }

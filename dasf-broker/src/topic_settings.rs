@@ -169,14 +169,15 @@ impl TryFrom<String> for Time {
 /// A number of bytes, or one with a unit, such as `64 MiB` or `1 GB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "NumberOrText")]
-struct Size(usize);
+pub(crate) struct Size(pub(crate) usize);
 
-#[derive(Deserialize)]
+/// A number, or a text that may have a unit.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(
     untagged,
     expecting = "a number of bytes, or a text with a unit such as \"64 MiB\""
 )]
-enum NumberOrText {
+pub(crate) enum NumberOrText {
     Number(u64),
     Text(String),
 }
@@ -184,7 +185,7 @@ enum NumberOrText {
 /// The error of a value that is not a size.
 #[derive(Debug, thiserror::Error)]
 #[error("{0:?} is not a size above 0; write a number of bytes, or one with a unit, such as 64 MiB")]
-struct SizeError(String);
+pub(crate) struct SizeError(String);
 
 /// The units of sizes, in bytes.
 const SIZES: [(&str, u64); 9] = [

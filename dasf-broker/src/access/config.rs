@@ -77,6 +77,14 @@ pub enum ConfigError {
         /// The table in which the name is missing.
         table: &'static str,
     },
+    /// A limit of users is none.
+    #[error("{key}: {problem}")]
+    Limit {
+        /// The key, such as `users.ada.limits.max_topics`.
+        key: String,
+        /// What is wrong.
+        problem: String,
+    },
     /// Two users have the same token.
     #[error(
         "the users {first} and {second} have the same token; make one for each with `dasf-broker token new`"

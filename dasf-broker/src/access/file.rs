@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 use toml_edit::{Datetime, Offset};
 
+use super::limits::LimitsTable;
 use crate::pattern::Pattern;
 use crate::topic_settings::TopicRule;
 
@@ -23,6 +24,9 @@ pub(super) struct File {
     pub(super) users: BTreeMap<Name, User>,
     /// The rights of those who have no token.
     pub(super) anonymous: Option<Rights>,
+    /// The limits of each user.
+    #[serde(default)]
+    pub(super) limits: LimitsTable,
     #[serde(default)]
     pub(super) topics: Vec<TopicRule>,
 }
@@ -35,7 +39,7 @@ impl File {
     }
 }
 
-/// The topics that a role, or a user, may use.
+/// The topics that a role, or a user, may use, and its limits.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Rights {
@@ -43,6 +47,7 @@ pub(super) struct Rights {
     pub(super) serve: Vec<Pattern>,
     pub(super) watch: Vec<Pattern>,
     pub(super) admin: Vec<Pattern>,
+    pub(super) limits: LimitsTable,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -62,16 +67,18 @@ pub(super) struct User {
     serve: Vec<Pattern>,
     watch: Vec<Pattern>,
     admin: Vec<Pattern>,
+    limits: LimitsTable,
 }
 
 impl User {
-    /// Takes the rights that stand at the user.
+    /// Takes the rights and limits that stand at the user.
     pub(super) fn take_rights(&mut self) -> Rights {
         Rights {
             call: std::mem::take(&mut self.call),
             serve: std::mem::take(&mut self.serve),
             watch: std::mem::take(&mut self.watch),
             admin: std::mem::take(&mut self.admin),
+            limits: std::mem::take(&mut self.limits),
         }
     }
 }

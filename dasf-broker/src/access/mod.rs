@@ -5,25 +5,28 @@
 //! ([`Tenure`]), which its first reader decides.
 //!
 //! This file joins the parts: `config` and `file` read a configuration, `policy` finds the rights of a
-//! user, `rights` decides with them, and `credential` reads tokens. `owners` remembers to whom topics
-//! belonged that are gone, and `audit` writes the log of all this. `token` makes new tokens.
+//! user, `rights` decides with them, and `credential` reads tokens. `limits` has how much a user may have,
+//! and the account of the user counts it. `owners` remembers to whom topics belonged that are gone, and
+//! `audit` writes the log of all this. `token` makes new tokens.
 
 mod audit;
 mod config;
 mod credential;
 mod file;
+mod limits;
 mod owners;
 mod policy;
 mod rights;
 #[cfg(feature = "cli")]
 mod token;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use axum::extract::ConnectInfo;
@@ -32,6 +35,8 @@ use axum::http::request::Parts;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use crate::account::Account;
+use crate::budget::Budget;
 use crate::listener::ConnectionHandle;
 use crate::refusal::Refusal;
 use crate::route::Query;
@@ -42,6 +47,7 @@ pub use config::{Config, ConfigError};
 pub(crate) use credential::SUBPROTOCOL;
 use file::Hash;
 pub(crate) use file::Name;
+pub(crate) use limits::{Quota, UserLimits};
 pub(crate) use owners::Owners;
 use policy::{BadToken, Policy, hash};
 use rights::Lack;
@@ -74,6 +80,10 @@ pub(crate) struct Users {
     policy: watch::Sender<Arc<Policy>>,
     /// The number of changes of the policy. It tells whether rights that were computed are still right.
     version: AtomicU64,
+    /// The accounts of users that have been here.
+    accounts: Mutex<HashMap<Reader, Arc<Account>>>,
+    /// The memory of the broker.
+    memory: Arc<Budget>,
 }
 
 /// A peer, as its handshake has shown it.
@@ -85,6 +95,7 @@ pub(crate) struct Caller(Option<Arc<Identity>>);
 struct Identity {
     users: Arc<Users>,
     user: Reader,
+    account: Arc<Account>,
     token: Option<Hash>,
     address: Option<SocketAddr>,
     audit: Option<Arc<AuditLog>>,
@@ -104,15 +115,18 @@ impl Access {
         }
     }
 
-    /// Returns the access to a broker with users, perhaps from a file.
+    /// Returns the access to a broker with users, perhaps from a file. `memory` is that of the broker.
     pub(crate) fn with_users(
         config: Config,
         file: Option<PathBuf>,
         audit: Option<AuditLog>,
+        memory: Arc<Budget>,
     ) -> Self {
         let users = Users {
             policy: watch::Sender::new(config.policy),
             version: AtomicU64::new(0),
+            accounts: Mutex::default(),
+            memory,
         };
         Self {
             guard: Guard::Users(Arc::new(users)),
@@ -154,6 +168,8 @@ impl Access {
         let mut changed = Vec::new();
         users.policy.send_modify(|policy| {
             let before = std::mem::replace(policy, config.policy);
+            // The connections of the users look at their limits again when they learn of the new policy.
+            users.set_limits(policy);
             let names = before.differences(policy).into_iter();
             changed = names
                 .map(|name| name.map_or_else(|| ANONYMOUS.to_owned(), ToString::to_string))
@@ -281,6 +297,37 @@ impl Users {
         self.version.load(Ordering::Acquire)
     }
 
+    fn accounts(&self) -> MutexGuard<'_, HashMap<Reader, Arc<Account>>> {
+        // No code under the lock panics.
+        self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the account of a user.
+    fn account(&self, user: &Reader) -> Arc<Account> {
+        // Whoever locks both locks the policy first.
+        let policy = self.policy.borrow();
+        let mut accounts = self.accounts();
+        if let Some(account) = accounts.get(user) {
+            return account.clone();
+        }
+        let found = policy.user(user.as_ref());
+        let limits = found.map_or_else(UserLimits::default, |found| found.limits);
+        let account = Account::new(name_of(user), &limits, &self.memory);
+        accounts.insert(user.clone(), account.clone());
+        account
+    }
+
+    /// Gives all accounts the limits of a policy. That of a user who is gone stays as long as something
+    /// counts for it.
+    fn set_limits(&self, policy: &Policy) {
+        self.accounts().retain(|user, account| {
+            let found = policy.user(user.as_ref());
+            let limits = found.map_or_else(UserLimits::default, |found| found.limits);
+            account.set_limits(&limits);
+            found.is_some() || Arc::strong_count(account) > 1
+        });
+    }
+
     fn identify(
         self: &Arc<Self>,
         tokens: &[String],
@@ -290,9 +337,10 @@ impl Users {
         let version = self.version();
         let policy = self.policy();
         let now = SystemTime::now();
-        let known = |user, token, expires| {
+        let known = |user: Reader, token, expires| {
             Ok(Caller(Some(Arc::new(Identity {
                 users: self.clone(),
+                account: self.account(&user),
                 user,
                 token,
                 address,
@@ -415,6 +463,11 @@ impl Caller {
         self.0.as_ref()?.user.as_ref().map(Name::as_str)
     }
 
+    /// Returns the account of the user, if the broker knows users.
+    pub(crate) fn account(&self) -> Option<&Arc<Account>> {
+        self.0.as_ref().map(|identity| &identity.account)
+    }
+
     /// Returns what the caller may do with a topic; `None` if it may do everything.
     pub(crate) fn standing(&self, topic: &TopicName) -> Option<Standing> {
         let identity = self.0.as_ref()?;
@@ -504,6 +557,11 @@ impl Standing {
         {
             *self = renewed;
         }
+    }
+
+    /// Returns the account of the caller.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.identity.account
     }
 
     /// Returns what the topic tells of the sender of a message. A caller learns nothing of the modules

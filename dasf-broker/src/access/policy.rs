@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::config::{ConfigError, check_names};
 use super::file::{File, Hash, Name, Rights, User};
+use super::limits::{LimitsTable, UserLimits};
 use super::rights::{Pair, Right, TopicRights};
 use crate::pattern::Pattern;
 use crate::topic::TopicName;
@@ -27,6 +28,7 @@ pub(super) struct Policy {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct UserPolicy {
     rights: Rights,
+    pub(super) limits: UserLimits,
     /// The properties that tell who has sent a message. Empty if nobody knows it.
     pub(super) stamp: Arc<str>,
 }
@@ -97,13 +99,26 @@ impl Rights {
 
 impl Policy {
     pub(super) fn new(file: File) -> Result<Self, ConfigError> {
+        if !file.limits.is_empty() && !file.has_users() {
+            return Err(ConfigError::Limit {
+                key: "limits".to_owned(),
+                problem: "the configuration has no users, for whom these limits are".to_owned(),
+            });
+        }
         let File {
             roles,
             groups,
             users,
             anonymous,
+            limits,
             topics: _,
         } = file;
+        let of_all = limits.read("limits")?;
+        let mut of_roles = BTreeMap::new();
+        for (name, role) in &roles {
+            let limits = role.limits.read(&format!("roles.{name}.limits"))?;
+            of_roles.insert(name, limits);
+        }
         for (name, group) in &groups {
             check_names(
                 || format!("groups.{name}.roles"),
@@ -134,13 +149,23 @@ impl Policy {
             let mut rights = user.take_rights();
             let of_groups = user.groups.iter().filter_map(|group| groups.get(group));
             let names = of_groups.flat_map(|group| &group.roles).chain(&user.roles);
-            let of_roles = names.filter_map(|role| roles.get(role));
-            of_roles.for_each(|role| rights.extend(role));
+            let mut limits = UserLimits::default();
+            for role in names {
+                if let (Some(role), Some(more)) = (roles.get(role), of_roles.get(role)) {
+                    rights.extend(role);
+                    limits = limits.or_larger(*more);
+                }
+            }
+            let own = rights.limits.read(&format!("users.{name}.limits"))?;
+            let limits = own.or(limits).or(of_all);
             policy.add_tokens(&name, &user)?;
-            let user = UserPolicy::new(Some(&name), &user.groups, rights);
+            let user = UserPolicy::new(Some(&name), &user.groups, rights, limits);
             policy.users.insert(name, user);
         }
-        policy.anonymous = anonymous.map(|rights| UserPolicy::new(None, &[], rights));
+        if let Some(rights) = anonymous {
+            let limits = rights.limits.read("anonymous.limits")?;
+            policy.anonymous = Some(UserPolicy::new(None, &[], rights, limits));
+        }
         let rights = policy.users.values().chain(&policy.anonymous);
         let mut named: Vec<_> = rights
             .flat_map(|user| user.rights.call.iter().chain(&user.rights.serve))
@@ -247,10 +272,15 @@ impl Policy {
 }
 
 impl UserPolicy {
-    fn new(name: Option<&Name>, groups: &[Name], mut rights: Rights) -> Self {
+    fn new(name: Option<&Name>, groups: &[Name], mut rights: Rights, limits: UserLimits) -> Self {
         rights.simplify();
-        let stamp = stamp(name, groups).into();
-        Self { rights, stamp }
+        // They are a part of the others now.
+        rights.limits = LimitsTable::default();
+        Self {
+            rights,
+            limits,
+            stamp: stamp(name, groups).into(),
+        }
     }
 }
 
@@ -280,7 +310,7 @@ mod tests {
     use dasf_protocol::Topic;
 
     use super::*;
-    use crate::access::Config;
+    use crate::access::{Config, Quota};
 
     const CONFIG: &str = r#"
         [roles.caller]
@@ -338,6 +368,44 @@ mod tests {
         }
         let elsewhere = TopicName::new("x".to_owned(), "y".to_owned(), "river".parse().unwrap());
         assert!(!policy.allows(name("ada").as_ref(), Right::Call, &elsewhere));
+    }
+
+    #[test]
+    fn the_nearest_limit_counts() {
+        let policy = policy(
+            r#"
+            [limits]
+            max_connections = 10
+            max_topics = 10
+            max_subscriptions = 10
+            [roles.small.limits]
+            max_connections = 1
+            max_topics = 1
+            [roles.large.limits]
+            max_topics = 100
+            max_memory = "1 kB"
+            [roles.none]
+            [groups.all]
+            roles = ["large"]
+            [users.ada]
+            roles = ["small", "none"]
+            groups = ["all"]
+            limits = { max_connections = 2, max_messages_per_second = 5 }
+            [users.bob]
+            [anonymous.limits]
+            max_topics = 3
+            "#,
+        );
+        let limits = |user| {
+            let limits = policy.user(name(user).as_ref()).unwrap().limits;
+            Quota::ALL.map(|quota| limits.get(quota))
+        };
+        assert_eq!(
+            limits("ada"),
+            [Some(2), Some(100), Some(10), Some(1000), Some(5)]
+        );
+        assert_eq!(limits("bob"), [Some(10), Some(10), Some(10), None, None]);
+        assert_eq!(limits(""), [None, Some(3), None, None, None]);
     }
 
     #[test]

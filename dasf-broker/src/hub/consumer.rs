@@ -190,10 +190,16 @@ impl Hub {
             if let Some(standing) = &standing {
                 topic.set_tenure(standing.check_reading(topic.tenure().get())?);
             }
+            let account = caller.account();
+            let counted = account.map(|account| topic.count_subscription(&subscription, account));
+            let counted = counted.transpose()?.flatten();
             let id = topic.attach_consumer(&subscription, options, &mut effects)?;
+            if let Some(counted) = counted {
+                topic.count_subscription_for(&subscription, counted);
+            }
             Ok((id, topic.tenure().clone()))
         };
-        let (topic, (id, tenure)) = self.with_topic(&name, quota, attach)?;
+        let (topic, (id, tenure)) = self.with_topic(&name, caller.account(), quota, attach)?;
         self.apply_effects(&name, &mut effects);
         Ok(Consumer {
             hub: self.clone(),

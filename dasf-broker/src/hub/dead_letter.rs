@@ -31,9 +31,11 @@ impl Hub {
             self.counters.dropped.add(1);
             return;
         };
-        let copy = Message::copy(loaded.content(), &self.origin, now(), to.topic());
+        // It counts for the user who has published the message.
+        let budget = message.budget();
+        let copy = Message::copy(loaded.content(), &self.origin, budget, now(), to.topic());
         let copy_id = copy.id();
-        let published = self.with_topic(to, None, |topic| -> Result<(), DeadLetterError> {
+        let published = self.with_topic(to, None, None, |topic| -> Result<(), DeadLetterError> {
             // It may contain requests.
             topic.set_tenure(Tenure::Requests);
             topic.insert(copy, effects)?;

@@ -20,6 +20,7 @@ use std::task::Context;
 use tracing::debug;
 
 use crate::access::Owners;
+use crate::account::{Account, Thing};
 use crate::budget::Budget;
 use crate::clock::now;
 use crate::limits::Limits;
@@ -137,10 +138,12 @@ impl Hub {
         keeping.is_none_or(|keeping| keeping.store.is_written(ticket, cx.waker()))
     }
 
-    /// Runs a function on a topic, and creates the topic if it does not exist.
+    /// Runs a function on a topic, and creates the topic if it does not exist. A new one counts for the
+    /// account, and for the quota of the connection.
     fn with_topic<T, E: From<AttachError>>(
         &self,
         name: &TopicName,
+        account: Option<&Arc<Account>>,
         quota: Option<&mut TopicQuota>,
         change: impl FnOnce(&mut Topic) -> Result<T, E>,
     ) -> Result<(Arc<Mutex<Topic>>, T), E> {
@@ -150,6 +153,8 @@ impl Hub {
             let changed = change(&mut lock(found))?;
             return Ok((found.clone(), changed));
         }
+        let counted = account.map(|account| account.count(Thing::Topic, 0));
+        let counted = counted.transpose().map_err(AttachError::from)?;
         let mut removed = Removed::default();
         let max = self.limits.max_topics;
         if topics.len() >= max {
@@ -164,6 +169,7 @@ impl Hub {
         let keeping = self.origin.keeping.as_ref();
         let store = keeping.map(|keeping| keeping.store.clone());
         let mut topic = Topic::new(name.clone(), limits, counters, budget, gone, owners, store);
+        topic.count_for(counted);
         if let Some(tenure) = self.owners.recall(name) {
             topic.set_tenure(tenure);
         }

@@ -13,6 +13,8 @@ use tracing::info;
 use super::removal::TopicQuota;
 use super::{Hub, lock};
 use crate::access::{Caller, Denied, Standing, Tenure};
+use crate::account::Account;
+use crate::budget::Budget;
 use crate::clock::now;
 use crate::log::Line;
 use crate::message::{Fields, Message, Origin, stamp};
@@ -58,8 +60,8 @@ impl Producer {
     ) -> (Message, Result<(), PublishError>) {
         let (fields, now) = (fields.into(), now());
         let mut effects = std::mem::take(&mut self.effects);
-        let make = |origin: &Origin, _: &ShortName, stamp: &str| {
-            Message::from_text(origin, now, &fields.stamped(stamp))
+        let make = |origin: &Origin, budget: &Arc<Budget>, _: &ShortName, stamp: &str| {
+            Message::from_text(origin, budget, now, &fields.stamped(stamp))
         };
         let published = self.insert(make, fields.properties, &mut effects);
         self.effects = effects;
@@ -77,23 +79,23 @@ impl Producer {
         let now = now();
         let (context, properties) = (header.context, header.properties);
         let (context, properties) = (context.map(RawValue::get), properties.map(RawValue::get));
-        let make = |origin: &Origin, topic: &ShortName, stamp: &str| {
+        let make = |origin: &Origin, budget: &Arc<Budget>, topic: &ShortName, stamp: &str| {
             let stamped = match stamp {
                 "" => properties.map(Cow::Borrowed),
                 stamp => Some(stamp::add(properties, stamp).into()),
             };
             let properties = stamped.as_deref();
-            Message::from_link(origin, now, topic, context, properties, payload)
+            Message::from_link(origin, budget, now, topic, context, properties, payload)
         };
         let published = self.insert(make, properties, effects);
         self.hub.report(&self.name, effects);
         published
     }
 
-    /// Publishes the message that `make` returns for a stamp.
+    /// Publishes the message that `make` returns for a budget and a stamp.
     fn insert(
         &mut self,
-        make: impl Fn(&Origin, &ShortName, &str) -> Message,
+        make: impl Fn(&Origin, &Arc<Budget>, &ShortName, &str) -> Message,
         properties: Option<&str>,
         effects: &mut Effects,
     ) -> (Message, Result<(), PublishError>) {
@@ -106,7 +108,15 @@ impl Producer {
             let tenure = self.tenure.get();
             let standing = self.standing.as_ref();
             let stamp = standing.map_or("", |standing| standing.stamp(tenure));
-            let message = make(&self.hub.origin, self.name.topic(), stamp);
+            let account = standing.map(Standing::account);
+            let origin = &self.hub.origin;
+            let budget = account.map_or(&origin.budget, |account| account.messages());
+            let message = make(origin, budget, self.name.topic(), stamp);
+            if let Some(account) = account
+                && let Err(over) = account.check_memory()
+            {
+                return (message, Err(over.into()));
+            }
             has_room = has_room || self.hub.has_room(&self.name);
             if !has_room {
                 let error = PublishError::BrokerFull {
@@ -118,7 +128,7 @@ impl Producer {
             let mut topic = lock(&self.topic);
             if topic.is_removed() {
                 drop(topic);
-                match self.hub.topic_of_producer(&self.name, None, None) {
+                match self.hub.topic_of_producer(&self.name, account, None, None) {
                     Ok((topic, tenure)) => (self.topic, self.tenure) = (topic, tenure),
                     Err(error) => return (message, Err(error.into())),
                 }
@@ -222,7 +232,8 @@ impl Hub {
         if !self.has_room(&name) {
             return Err(self.full());
         }
-        let (topic, tenure) = self.topic_of_producer(&name, quota, standing.as_ref())?;
+        let (topic, tenure) =
+            self.topic_of_producer(&name, caller.account(), quota, standing.as_ref())?;
         Ok(Producer {
             hub: self.clone(),
             name,
@@ -237,10 +248,11 @@ impl Hub {
     fn topic_of_producer(
         &self,
         name: &TopicName,
+        account: Option<&Arc<Account>>,
         quota: Option<&mut TopicQuota>,
         standing: Option<&Standing>,
     ) -> Result<(Arc<Mutex<Topic>>, SharedTenure), AttachError> {
-        self.with_topic(name, quota, |topic| {
+        self.with_topic(name, account, quota, |topic| {
             if let Some(standing) = standing {
                 standing.check_connecting(topic.tenure().get())?;
             }

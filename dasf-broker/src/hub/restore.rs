@@ -55,7 +55,7 @@ impl Hub {
                 topic.restore(&keeping.store, record, kept, now);
                 Ok(())
             };
-            if let Err(error) = hub.with_topic(&name, None, restore) {
+            if let Err(error) = hub.with_topic(&name, None, None, restore) {
                 warn!(topic = %name, "cannot restore the topic: {error}");
             }
         }

@@ -261,7 +261,7 @@ mod tests {
             keeping: None,
         };
         let fields = Frame::parse(frame).fields.unwrap();
-        let message = Message::from_text(&origin, Instant::now(), fields.text);
+        let message = Message::from_text(&origin, &origin.budget, Instant::now(), fields.text);
         message.load().unwrap()
     }
 

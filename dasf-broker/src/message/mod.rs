@@ -58,7 +58,7 @@ pub(crate) struct Inner {
     id: Uuid,
     body: Body,
     /// The memory of the message, without its places in subscriptions.
-    _charge: Charge,
+    charge: Charge,
 }
 
 /// Where the content of a message is.
@@ -122,6 +122,7 @@ impl Loaded {
 impl Message {
     fn new(
         origin: &Origin,
+        budget: &Arc<Budget>,
         sequence: u64,
         published: Instant,
         time: SystemTime,
@@ -129,12 +130,18 @@ impl Message {
     ) -> Self {
         let body = match &origin.keeping {
             None => Body::Fixed(content),
-            Some(keeping) => Body::Kept(Kept::new(keeping, &origin.budget, time, content)),
+            Some(keeping) => Body::Kept(Kept::new(keeping, budget, time, content)),
         };
-        Self::with_body(origin, sequence, published, body)
+        Self::with_body(origin, budget, sequence, published, body)
     }
 
-    fn with_body(origin: &Origin, sequence: u64, published: Instant, body: Body) -> Self {
+    fn with_body(
+        origin: &Origin,
+        budget: &Arc<Budget>,
+        sequence: u64,
+        published: Instant,
+        body: Body,
+    ) -> Self {
         let size = match &body {
             Body::Fixed(content) => content.size(),
             // It counts as long as it is in the memory.
@@ -146,7 +153,7 @@ impl Message {
             is_acknowledged: AtomicBool::new(false),
             id: origin.ids.uuid(sequence),
             body,
-            _charge: origin.budget.charge(size + MESSAGE_OVERHEAD),
+            charge: budget.charge(size + MESSAGE_OVERHEAD),
         }))
     }
 
@@ -158,7 +165,14 @@ impl Message {
         restored: &RestoredMessage,
     ) -> Self {
         let kept = Kept::on_disk(keeping, &origin.budget, restored.published, restored.size);
-        let message = Self::with_body(origin, restored.sequence, published, Body::Kept(kept));
+        let budget = &origin.budget;
+        let message = Self::with_body(
+            origin,
+            budget,
+            restored.sequence,
+            published,
+            Body::Kept(kept),
+        );
         if restored.is_acknowledged {
             message.acknowledge();
         }
@@ -168,17 +182,24 @@ impl Message {
         message
     }
 
-    /// Creates a message from the part of a text frame after its opening brace.
-    pub(crate) fn from_text(origin: &Origin, published: Instant, fields: &str) -> Self {
+    /// Creates a message from the part of a text frame after its opening brace. The budget is a part of that
+    /// of the broker.
+    pub(crate) fn from_text(
+        origin: &Origin,
+        budget: &Arc<Budget>,
+        published: Instant,
+        fields: &str,
+    ) -> Self {
         let sequence = origin.ids.next();
         let time = SystemTime::now();
         let content = Content::of_text(origin.ids.uuid(sequence), time, fields);
-        Self::new(origin, sequence, published, time, content)
+        Self::new(origin, budget, sequence, published, time, content)
     }
 
     /// Creates a message of this topic from the parts of a frame of a link.
     pub(crate) fn from_link(
         origin: &Origin,
+        budget: &Arc<Budget>,
         published: Instant,
         topic: &Topic,
         context: Option<&str>,
@@ -197,22 +218,32 @@ impl Message {
         };
         let time = SystemTime::now();
         let content = Content::of_link(time, &message);
-        Self::new(origin, sequence, published, time, content)
+        Self::new(origin, budget, sequence, published, time, content)
     }
 
     /// Returns a new message with the same fields, for another topic.
     pub(crate) fn copy(
         content: &Content,
         origin: &Origin,
+        budget: &Arc<Budget>,
         published: Instant,
         topic: &Topic,
     ) -> Self {
         match content {
-            Content::Text(text) => Self::from_text(origin, published, content::fields(text)),
+            Content::Text(text) => {
+                Self::from_text(origin, budget, published, content::fields(text))
+            }
             Content::Link(content) => content.read(|context, properties, payload| {
-                Self::from_link(origin, published, topic, context, properties, &payload)
+                Self::from_link(
+                    origin, budget, published, topic, context, properties, &payload,
+                )
             }),
         }
+    }
+
+    /// Returns the budget of which the message uses a part.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        self.charge.budget()
     }
 
     /// Returns the id, which is a UUID.

@@ -151,7 +151,7 @@ impl Server {
         watcher: Caller,
         connection: &ConnectionHandle,
     ) -> Result<Response, Refusal> {
-        let slot = self.slot(connection)?;
+        let slot = self.slot(connection, &watcher)?;
         connection.set_upgraded();
         let server = Arc::clone(self);
         let task = self.tasks.token();

@@ -516,7 +516,7 @@ mod tests {
 
         fn message(&self, size: usize) -> Message {
             let fields = format!(r#""payload":"{}"}}"#, "x".repeat(size));
-            Message::from_text(&self.origin, Instant::now(), &fields)
+            Message::from_text(&self.origin, &self.origin.budget, Instant::now(), &fields)
         }
 
         fn queue(&self, id: u64) -> Change {

@@ -1,5 +1,6 @@
 //! Producers and consumers connect to a topic, and disconnect from it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use dasf_protocol::Subscription as SubscriptionName;
@@ -11,6 +12,7 @@ use super::effects::{Effects, Event, EventKind};
 use super::error::AttachError;
 use super::options::{ConsumerOptions, RedeliveryLimit};
 use super::subscription::Subscription;
+use crate::account::{Account, Counted, OverLimit, Thing};
 use crate::store::Home;
 
 /// The largest number of lost consumers that a topic recognizes when they come back.
@@ -76,6 +78,31 @@ impl Topic {
             subscription.keep(name, store, &self.name, &self.tenure);
         }
         Ok(id)
+    }
+
+    /// Counts the subscription of a consumer for its user, if nobody else has created it. The result belongs
+    /// to [`count_subscription_for`](Self::count_subscription_for), when the consumer is connected.
+    pub(crate) fn count_subscription(
+        &self,
+        name: &SubscriptionName,
+        account: &Arc<Account>,
+    ) -> Result<Option<Counted>, OverLimit> {
+        let is_of = |it: &Subscription| it.counted.as_ref().is_some_and(|it| it.is_of(account));
+        let ending = match self.subscriptions.get(name) {
+            Some(known) if known.counted.is_some() => return Ok(None),
+            Some(_) => 0,
+            None if self.is_read() => 0,
+            // The new subscription takes over what they have.
+            None => self.subscriptions.values().filter(|it| is_of(it)).count(),
+        };
+        account.count(Thing::Subscription, ending).map(Some)
+    }
+
+    /// Counts a subscription as long as it exists.
+    pub(crate) fn count_subscription_for(&mut self, name: &SubscriptionName, counted: Counted) {
+        if let Some(subscription) = self.subscriptions.get_mut(name) {
+            subscription.counted = Some(counted);
+        }
     }
 
     /// Checks whether a subscription accepts a consumer.

@@ -310,7 +310,7 @@ mod tests {
         let id = test.attach("s", &shared(9));
         let fields = format!(r#""payload":"{}"}}"#, "x".repeat(MAX_TAKEN));
         for _ in 0..2 {
-            let message = Message::from_text(&test.origin, test.now, &fields);
+            let message = Message::from_text(&test.origin, &test.origin.budget, test.now, &fields);
             test.topic.publish(message, &mut test.effects).unwrap();
         }
         for expected in [1, 1, 0] {

@@ -4,6 +4,7 @@ use dasf_protocol::Subscription;
 
 use super::name::TopicName;
 use crate::access::Denied;
+use crate::account::OverLimit;
 use crate::limits::BacklogLimit;
 
 /// The error of a producer or consumer that cannot use a topic.
@@ -42,6 +43,8 @@ pub(crate) enum AttachError {
     )]
     BrokerFull { max: usize },
     #[error(transparent)]
+    OverLimit(#[from] OverLimit),
+    #[error(transparent)]
     Denied(#[from] Denied),
 }
 
@@ -76,6 +79,8 @@ pub(crate) enum PublishError {
     NobodyListens { topic: TopicName },
     #[error(transparent)]
     Attach(#[from] AttachError),
+    #[error(transparent)]
+    OverLimit(#[from] OverLimit),
     #[error(transparent)]
     Denied(#[from] Denied),
 }

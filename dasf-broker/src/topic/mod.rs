@@ -39,6 +39,7 @@ use std::time::Instant;
 use dasf_protocol::Subscription as SubscriptionName;
 
 use crate::access::{Owners, Tenure};
+use crate::account::Counted;
 use crate::budget::{Budget, Charge};
 use crate::clock::now;
 use crate::limits::Limits;
@@ -91,6 +92,8 @@ pub(crate) struct Topic {
     consumers: u64,
     /// The lost consumers that worked on redelivered messages.
     lost_runs: BTreeSet<RunId>,
+    /// Counts the topic for the user who has created it.
+    counted: Option<Counted>,
     seen: Counts,
     samples: Samples,
 }
@@ -134,6 +137,7 @@ impl Topic {
             refused: 0,
             consumers: 0,
             lost_runs: BTreeSet::new(),
+            counted: None,
             seen: Counts::default(),
             samples: Samples::default(),
         }
@@ -151,6 +155,11 @@ impl Topic {
         {
             home.record_again();
         }
+    }
+
+    /// Counts the topic for the user who has created it, as long as it exists.
+    pub(crate) fn count_for(&mut self, counted: Option<Counted>) {
+        self.counted = counted;
     }
 
     /// Lets the broker remember for a while to whom the topic belongs, which ends now.
@@ -185,6 +194,7 @@ impl Topic {
     /// Drops all messages. The caller removes the topic from the broker. Returns the number of messages.
     pub(crate) fn remove(&mut self) -> usize {
         self.is_removed = true;
+        self.counted = None;
         self.remember_owner(now());
         let mut messages = self.unclaimed.take();
         for (_, subscription) in std::mem::take(&mut self.subscriptions) {

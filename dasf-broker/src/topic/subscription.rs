@@ -13,6 +13,7 @@ use super::history::History;
 use super::name::TopicName;
 use super::obsolete::Obsolescence;
 use super::options::{ConsumerOptions, OnClose, SubscriptionType};
+use crate::account::Counted;
 use crate::budget::{Budget, Charge};
 use crate::limits::{BacklogLimit, Limits};
 use crate::message::Message;
@@ -46,6 +47,8 @@ pub(super) struct Subscription {
     /// The number of messages that were removed because consumers lag behind those of other
     /// subscriptions, since a consumer connected or acknowledged a message.
     lost: usize,
+    /// Counts the subscription for the user who has created it.
+    pub(super) counted: Option<Counted>,
     /// When the last consumer disconnected.
     pub(super) detached: Option<Instant>,
     /// The number of assignments, which decides between equal consumers.
@@ -74,6 +77,7 @@ impl Subscription {
             ready,
             consumers: Vec::new(),
             lost: 0,
+            counted: None,
             detached: None,
             assignments: 0,
         }

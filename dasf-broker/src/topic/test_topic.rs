@@ -96,7 +96,7 @@ impl TestTopic {
     }
 
     pub(super) fn publish(&mut self) -> Result<u64, PublishError> {
-        let message = Message::from_text(&self.origin, self.now, "}");
+        let message = Message::from_text(&self.origin, &self.origin.budget, self.now, "}");
         let sequence = message.sequence;
         self.topic
             .publish(message, &mut self.effects)

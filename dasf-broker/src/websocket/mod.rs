@@ -7,6 +7,7 @@ mod link;
 mod outgoing;
 mod producer;
 mod role;
+mod throttle;
 
 #[cfg(test)]
 mod test_peer;

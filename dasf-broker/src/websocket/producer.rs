@@ -7,6 +7,7 @@ use axum::extract::ws::CloseFrame;
 
 use super::outgoing::{MAX_PENDING_RECEIPTS, Outgoing};
 use super::role::{Role, close_denied};
+use super::throttle::Throttle;
 use crate::access::Caller;
 use crate::hub::Producer;
 use crate::message::{Frame, Message};
@@ -20,6 +21,7 @@ pub(crate) struct ProducerRole {
     style: Style,
     caller: Caller,
     producer: Producer,
+    throttle: Throttle,
     unwritten: VecDeque<Unwritten>,
 }
 
@@ -40,6 +42,7 @@ impl ProducerRole {
     pub(crate) fn new(style: Style, caller: Caller, producer: Producer) -> Self {
         Self {
             style,
+            throttle: Throttle::new(&caller),
             caller,
             producer,
             unwritten: VecDeque::new(),
@@ -68,6 +71,7 @@ impl Role for ProducerRole {
     const SENDS_PENDING_ON_CLOSE: bool = true;
 
     fn on_text(&mut self, text: &str, outgoing: &mut Outgoing) -> Option<CloseFrame> {
+        self.throttle.count_message();
         let Frame { context, fields } = Frame::parse(text);
         let receipt = match fields {
             Ok(fields) => match self.producer.publish(fields) {
@@ -101,15 +105,17 @@ impl Role for ProducerRole {
     }
 
     fn is_saturated(&self) -> bool {
-        self.unwritten.len() >= MAX_PENDING_RECEIPTS
+        self.throttle.holds_back() || self.unwritten.len() >= MAX_PENDING_RECEIPTS
     }
 
     fn check_rights(&mut self, _: &mut Outgoing) -> Option<CloseFrame> {
+        self.throttle.renew();
         close_denied(&self.caller, self.producer.check())
     }
 
-    fn after_frames(&mut self, _: &mut Context<'_>) {
+    fn after_frames(&mut self, cx: &mut Context<'_>) {
         self.producer.apply_effects();
+        self.throttle.poll(cx);
     }
 
     fn fill_outgoing(

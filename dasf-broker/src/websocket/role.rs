@@ -27,7 +27,8 @@ pub(crate) trait Role {
         Some(close(close_code::UNSUPPORTED, reason))
     }
 
-    /// Returns whether the driver must read no further frames, because answers to earlier ones wait.
+    /// Returns whether the driver must read no further frames, because answers to earlier ones wait, or
+    /// because the peer has sent too many in a short time.
     fn is_saturated(&self) -> bool {
         false
     }

@@ -32,7 +32,7 @@ const USERS: &[(&str, &str)] = &[
     ("river-admin", r#"admin = ["river"]"#),
 ];
 
-fn text_of(users: &[(&str, &str)]) -> String {
+pub(crate) fn text_of(users: &[(&str, &str)]) -> String {
     let mut text = String::new();
     for (name, rights) in users {
         let hash = Sha256::digest(name.as_bytes());
@@ -49,17 +49,17 @@ fn text_of(users: &[(&str, &str)]) -> String {
     text
 }
 
-fn config(users: &[(&str, &str)], more: &str) -> Config {
+pub(crate) fn config(users: &[(&str, &str)], more: &str) -> Config {
     (text_of(users) + more).parse().unwrap()
 }
 
-async fn start_with(users: &[(&str, &str)], more: &str) -> Broker {
+pub(crate) async fn start_with(users: &[(&str, &str)], more: &str) -> Broker {
     builder().config(config(users, more)).start().await.unwrap()
 }
 
 /// How a peer shows its token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(crate) enum Way {
     Header,
     Query,
     Subprotocol,
@@ -76,7 +76,7 @@ fn offered_with(token: &str) -> String {
 }
 
 /// Connects with a token. An empty one is not shown.
-async fn open(
+pub(crate) async fn open(
     broker: &Broker,
     path: &str,
     token: &str,
@@ -112,14 +112,14 @@ async fn open(
     }
 }
 
-async fn socket(broker: &Broker, path: &str, token: &str) -> Peer {
+pub(crate) async fn socket(broker: &Broker, path: &str, token: &str) -> Peer {
     match open(broker, path, token, Way::Header, false).await {
         Ok((peer, _)) => peer,
         Err(refusal) => panic!("{path} {token}: {refusal:?}"),
     }
 }
 
-async fn link(broker: &Broker, token: &str) -> Link {
+pub(crate) async fn link(broker: &Broker, token: &str) -> Link {
     match open(broker, "/ws/any", token, Way::Header, true).await {
         Ok((peer, _)) => Link(peer),
         Err(refusal) => panic!("{token}: {refusal:?}"),

@@ -18,6 +18,7 @@ mod limits;
 mod link;
 #[cfg(feature = "cli")]
 mod program;
+mod quotas;
 mod redelivery;
 mod seeing;
 mod subscriptions;

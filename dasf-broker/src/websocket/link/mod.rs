@@ -22,6 +22,7 @@ use tracing::debug;
 use super::consumer::{LAGS, RedeliveryTimer};
 use super::outgoing::Outgoing;
 use super::role::{BATCH, Role, close};
+use super::throttle::Throttle;
 use crate::access::Caller;
 use crate::hub::{Consumer, Hub};
 use crate::message::stamp;
@@ -52,6 +53,7 @@ pub(crate) struct LinkRole {
     /// The topics with messages that are delivered again later.
     delayed: HashSet<Topic>,
     producers: Producers,
+    throttle: Throttle,
     confirmations: Confirmations,
     /// The consumers of published messages. They wake after a batch of frames.
     published: Effects,
@@ -102,6 +104,7 @@ impl LinkRole {
         let first = topic.topic().clone();
         let mut link = Self {
             hub,
+            throttle: Throttle::new(&caller),
             caller,
             style,
             subscriptions: HashMap::new(),
@@ -138,6 +141,7 @@ impl LinkRole {
     }
 
     fn publish(&mut self, header: &Header<'_>, payload: &Bytes, outgoing: &mut Outgoing) {
+        self.throttle.count_message();
         self.confirmations.add(payload.len());
         let Err(error) = self.try_publish(header, payload) else {
             return;
@@ -330,11 +334,12 @@ impl Role for LinkRole {
     }
 
     fn is_saturated(&self) -> bool {
-        self.confirmations.are_too_many()
+        self.throttle.holds_back() || self.confirmations.are_too_many()
     }
 
     /// Ends the reading of topics. Messages are checked when they come.
     fn check_rights(&mut self, outgoing: &mut Outgoing) -> Option<CloseFrame> {
+        self.throttle.renew();
         let read = self.subscriptions.values().map(|it| &it.consumer);
         let all = read.chain(self.unwritten.iter().map(|it| &it.consumer));
         let denied: Vec<_> = all
@@ -353,6 +358,7 @@ impl Role for LinkRole {
 
     fn after_frames(&mut self, cx: &mut Context<'_>) {
         self.published.wake();
+        self.throttle.poll(cx);
         self.delayed.retain(|topic| {
             let Some(read) = self.subscriptions.get_mut(topic) else {
                 return false;
