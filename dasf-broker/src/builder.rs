@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -385,7 +385,7 @@ impl Builder {
         };
         let config = config.map(ConfigSource::load).transpose()?;
         let topics = config.iter().flat_map(Config::topics);
-        limits.topics.extend(topics.cloned());
+        limits.configured_topics.extend(topics.cloned());
         let users = config.filter(Config::has_users);
         if token.is_some() && users.is_some() {
             return Err(StartError::TokenAndUsers);
@@ -435,7 +435,7 @@ impl Builder {
         let memory = hub.origin.budget.clone();
         let access = Arc::new(match users {
             Some(config) => Access::with_users(config, config_file, audit, memory),
-            None => Access::new(token, audit),
+            None => Access::new(token, config_file, audit),
         });
         tasks.spawn(remove_expired(hub.clone(), shutdown.clone()));
         tasks.spawn(sum_up(hub.clone(), shutdown.clone()));
@@ -491,13 +491,12 @@ fn check_reach(address: SocketAddr, has_tls: bool, knows_peers: bool) -> Result<
 
 /// Removes expired messages and subscriptions from time to time.
 async fn remove_expired(hub: Arc<Hub>, shutdown: CancellationToken) {
-    let period = hub.limits.shortest_time() / 4;
-    let period = period.clamp(MIN_EXPIRY_INTERVAL, MAX_EXPIRY_INTERVAL);
-    let mut interval = interval(period);
-    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
+        let period = hub.shortest_time() / 4;
+        let period = period.clamp(MIN_EXPIRY_INTERVAL, MAX_EXPIRY_INTERVAL);
         tokio::select! {
-            _ = interval.tick() => hub.remove_expired(),
+            () = sleep(period) => hub.remove_expired(),
+            () = hub.changed_settings.notified() => {}
             () = shutdown.cancelled() => return,
         }
     }
@@ -580,18 +579,23 @@ impl Broker {
         self.hub.counters.read(self.hub.topics(), connections)
     }
 
-    /// Reads the file of [`Builder::config_file`] again, and replaces the users and their rights. Peers that
-    /// have lost their token or a right are disconnected; a link only stops to read the topic. Without a
-    /// file, it does nothing.
+    /// Reads the file of [`Builder::config_file`] again, and replaces the users, their rights, and the settings
+    /// of topics. Peers that have lost their token or a right are disconnected; a link only stops to read the
+    /// topic. Without a file, it does nothing.
+    ///
+    /// The settings are for topics that exist, too, with two exceptions. Topics that exist stay in the store, or
+    /// out of it. The number of redeliveries is for consumers that connect from now on.
     ///
     /// Returns the names of the users for whom something has changed; `anonymous` stands for peers without
     /// a token.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the file cannot be used. Then all stays as it was.
+    /// [`ConfigError`] if the file cannot be used, or has users and the broker was started without. Then all
+    /// stays as it was.
     pub fn reload(&self) -> Result<Vec<String>, ConfigError> {
-        Ok(self.access.reload()?.unwrap_or_default())
+        let set_topics = |topics: &[TopicRule]| self.hub.set_topic_settings(topics);
+        Ok(self.access.reload(set_topics)?.unwrap_or_default())
     }
 
     /// Writes the rest of the [audit log](Builder::audit_log) to the file that has its path now. Call it
@@ -600,10 +604,14 @@ impl Broker {
         self.access.reopen_audit_log();
     }
 
-    /// Replaces the users and their rights, as [`reload`](Self::reload) does. A broker that was started
-    /// without a configuration stays as it is.
-    pub fn set_config(&self, config: Config) -> Vec<String> {
-        self.access.replace(config)
+    /// Replaces the users, their rights, and the settings of topics, as [`reload`](Self::reload) does.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::UsersAtStart`] if the configuration has users and the broker was started without.
+    pub fn set_config(&self, config: Config) -> Result<Vec<String>, ConfigError> {
+        let set_topics = |topics: &[TopicRule]| self.hub.set_topic_settings(topics);
+        self.access.replace(config, set_topics)
     }
 
     /// Stops the broker: it accepts no more connections, and closes the open ones with code 1001.

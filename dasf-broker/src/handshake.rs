@@ -27,6 +27,7 @@ use crate::origin::AllowedOrigins;
 use crate::refusal::Refusal;
 use crate::route::{Query, Route};
 use crate::topic::Listener;
+use crate::topic_settings::TopicRule;
 use crate::websocket::{
     ConsumerRole, End, LinkRole, MAX_UNREAD_PONGS, Outgoing, ProducerRole, Role, Signals, drive,
 };
@@ -294,7 +295,8 @@ impl Server {
             let reason = "this path changes the broker: use the method POST";
             return Err(Refusal::new(StatusCode::METHOD_NOT_ALLOWED, reason));
         }
-        match self.access.reload() {
+        let set_topics = |topics: &[TopicRule]| self.hub.set_topic_settings(topics);
+        match self.access.reload(set_topics) {
             Ok(Some(changed)) => {
                 let changed = changed.join(", ");
                 info!(address = %connection.address, "read the configuration again; changed users: {changed}");

@@ -159,8 +159,8 @@
 //! commas between them) to every message, except answers to a caller's response topic and messages of peers
 //! without a token. It refuses messages that come with one of these properties, also without users.
 //!
-//! **Changes.** [`Broker::reload`] and [`Broker::set_config`] replace the users and their rights while the
-//! broker runs. It closes the connections of peers whose token or right is gone with code 1008. A link stays,
+//! **Changes.** [`Broker::reload`] and [`Broker::set_config`] replace the users, their rights and the settings
+//! of topics while the broker runs. It closes the connections of peers whose token or right is gone with code 1008. A link stays,
 //! and only ends to read the topic, with status 403. When a token expires, its connections close.
 //!
 //! ## Limits of users

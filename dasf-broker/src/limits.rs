@@ -28,6 +28,8 @@ pub(crate) struct Limits {
     pub(crate) ping_interval: Duration,
     /// The settings of topics. The first one whose pattern is for a topic counts.
     pub(crate) topics: Vec<TopicRule>,
+    /// Those of the configuration at the start, which come after the others.
+    pub(crate) configured_topics: Vec<TopicRule>,
     /// What only the settings of topics limit.
     pub(crate) topic: TopicPolicy,
 }
@@ -82,6 +84,7 @@ impl Default for Limits {
             max_subscription_retention: Duration::from_secs(7 * 86_400),
             ping_interval: Duration::from_secs(6),
             topics: Vec::new(),
+            configured_topics: Vec::new(),
             topic: TopicPolicy::default(),
         }
     }
@@ -164,16 +167,6 @@ impl Limits {
     /// Returns how long a topic without subscriptions keeps a message.
     pub(crate) fn unclaimed_retention(&self) -> Duration {
         self.topic.ttl.unwrap_or(self.subscription_retention)
-    }
-
-    /// Returns the shortest time after which something ends of itself.
-    pub(crate) fn shortest_time(&self) -> Duration {
-        let rules = self.topics.iter();
-        let times = rules.flat_map(|rule| [rule.settings.ttl, rule.settings.max_retention]);
-        let shortest = times.flatten().min();
-        shortest.map_or(self.subscription_retention, |shortest| {
-            shortest.min(self.subscription_retention)
-        })
     }
 
     /// Returns the largest number of unacknowledged messages of a consumer that requests a number.

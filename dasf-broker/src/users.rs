@@ -108,6 +108,6 @@ pub(crate) fn reload(broker: &Broker) {
                 changed.len()
             );
         }
-        Err(error) => warn!("keeps its users and rights: {error}"),
+        Err(error) => warn!("keeps its users, rights and settings of topics: {error}"),
     }
 }

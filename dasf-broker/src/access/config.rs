@@ -85,6 +85,9 @@ pub enum ConfigError {
         /// What is wrong.
         problem: String,
     },
+    /// The configuration has users, and the broker was started without users.
+    #[error("the configuration has users, and the broker was started without; start it again")]
+    UsersAtStart,
     /// Two users have the same token.
     #[error(
         "the users {first} and {second} have the same token; make one for each with `dasf-broker token new`"

@@ -41,6 +41,7 @@ use crate::listener::ConnectionHandle;
 use crate::refusal::Refusal;
 use crate::route::Query;
 use crate::topic::{ConsumerOptions, TopicName};
+use crate::topic_settings::TopicRule;
 pub(crate) use audit::AuditLog;
 use audit::Event;
 pub use config::{Config, ConfigError};
@@ -107,10 +108,14 @@ struct Identity {
 
 impl Access {
     /// Returns the access to a broker where everybody, or everybody with a token, may do everything.
-    pub(crate) fn new(token: Option<String>, audit: Option<AuditLog>) -> Self {
+    pub(crate) fn new(
+        token: Option<String>,
+        file: Option<PathBuf>,
+        audit: Option<AuditLog>,
+    ) -> Self {
         Self {
             guard: token.map_or(Guard::Nobody, Guard::Token),
-            file: None,
+            file,
             audit: audit.map(Arc::new),
         }
     }
@@ -140,14 +145,18 @@ impl Access {
         matches!(self.guard, Guard::Users(_))
     }
 
-    /// Reads the file of the configuration again, and replaces the users and their rights. Returns the names
-    /// of those for whom something changes, or `None` if there is no file.
-    pub(crate) fn reload(&self) -> Result<Option<Vec<String>>, ConfigError> {
+    /// Reads the file of the configuration again, and replaces the users, their rights, and the settings of
+    /// topics. Returns the names of the users for whom something changes, or `None` if there is no file.
+    pub(crate) fn reload(
+        &self,
+        set_topics: impl FnOnce(&[TopicRule]),
+    ) -> Result<Option<Vec<String>>, ConfigError> {
         let Some(file) = &self.file else {
             return Ok(None);
         };
-        match Config::load(file) {
-            Ok(config) => Ok(Some(self.replace(config))),
+        let loaded = Config::load(file);
+        match loaded.and_then(|config| self.replace(config, set_topics)) {
+            Ok(changed) => Ok(Some(changed)),
             Err(error) => {
                 self.record(&Event {
                     event: "config",
@@ -159,12 +168,24 @@ impl Access {
         }
     }
 
-    /// Replaces the users and their rights. Returns the names of those for whom something changes. A broker
-    /// without users stays as it is.
-    pub(crate) fn replace(&self, config: Config) -> Vec<String> {
-        let Guard::Users(users) = &self.guard else {
-            return Vec::new();
+    /// Replaces the users, their rights, and the settings of topics. Returns the names of the users for whom
+    /// something changes.
+    pub(crate) fn replace(
+        &self,
+        config: Config,
+        set_topics: impl FnOnce(&[TopicRule]),
+    ) -> Result<Vec<String>, ConfigError> {
+        let users = match &self.guard {
+            Guard::Users(users) => users,
+            Guard::Nobody | Guard::Token(_) => {
+                if config.has_users() {
+                    return Err(ConfigError::UsersAtStart);
+                }
+                set_topics(config.topics());
+                return Ok(Vec::new());
+            }
         };
+        set_topics(config.topics());
         let mut changed = Vec::new();
         users.policy.send_modify(|policy| {
             let before = std::mem::replace(policy, config.policy);
@@ -184,7 +205,7 @@ impl Access {
                 ..Event::default()
             });
         }
-        changed
+        Ok(changed)
     }
 
     fn record(&self, event: &Event<'_>) {

@@ -16,7 +16,9 @@ mod watch;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Context;
+use std::time::Duration;
 
+use tokio::sync::Notify;
 use tracing::debug;
 
 use crate::access::Owners;
@@ -29,6 +31,7 @@ use crate::message::{Message, MessageIds, Origin};
 use crate::statistics::Counters;
 use crate::store::Ticket;
 use crate::topic::{AttachError, Effects, GoneReaders, Topic, TopicName};
+use crate::topic_settings::TopicRule;
 pub(crate) use consumer::Consumer;
 pub(crate) use producer::Producer;
 use recent::RecentReaders;
@@ -45,7 +48,9 @@ pub(crate) use watch::Gauges;
 #[derive(Debug)]
 pub(crate) struct Hub {
     pub(crate) limits: Arc<Limits>,
-    rules: Rules,
+    rules: Mutex<Rules>,
+    /// Tells that the settings of topics have changed.
+    pub(crate) changed_settings: Notify,
     pub(crate) counters: Arc<Counters>,
     pub(crate) log: Log,
     pub(crate) origin: Origin,
@@ -82,7 +87,8 @@ impl Hub {
         let outgoing = Budget::new(limits.max_memory / OUTGOING_FRACTION);
         let limits = Arc::new(limits);
         Self {
-            rules: Rules::new(&limits),
+            rules: Mutex::new(Rules::new(&limits, &limits.configured_topics)),
+            changed_settings: Notify::new(),
             limits,
             counters: Arc::default(),
             log: Log::default(),
@@ -94,6 +100,26 @@ impl Hub {
             topics: Mutex::default(),
             room: Mutex::default(),
         }
+    }
+
+    /// Replaces the settings of topics of the configuration, for topics that exist, too.
+    pub(crate) fn set_topic_settings(&self, configured: &[TopicRule]) {
+        *lock(&self.rules) = Rules::new(&self.limits, configured);
+        // A topic that is made meanwhile has the new settings. They are the same twice.
+        let topics: Vec<_> = lock(&self.topics)
+            .iter()
+            .map(|(name, topic)| (name.clone(), topic.clone()))
+            .collect();
+        for (name, topic) in topics {
+            let limits = lock(&self.rules).of(&name);
+            lock(&topic).set_limits(limits);
+        }
+        self.changed_settings.notify_one();
+    }
+
+    /// Returns the shortest time after which something ends of itself.
+    pub(crate) fn shortest_time(&self) -> Duration {
+        lock(&self.rules).shortest_time()
     }
 
     /// Returns what differs between this broker and all others. A broker that goes on with a store has what
@@ -163,7 +189,7 @@ impl Hub {
                 return Err(AttachError::TooManyTopics { max }.into());
             }
         }
-        let (limits, counters) = (self.rules.of(name), self.counters.clone());
+        let (limits, counters) = (lock(&self.rules).of(name), self.counters.clone());
         let (budget, gone) = (self.origin.budget.clone(), self.gone.clone());
         let owners = self.owners.clone();
         let keeping = self.origin.keeping.as_ref();

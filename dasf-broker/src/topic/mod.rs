@@ -143,6 +143,19 @@ impl Topic {
         }
     }
 
+    /// Changes the limits. A topic that the store does not keep stays so, and the consumers keep the sizes of
+    /// their queues and their numbers of redeliveries until they connect again.
+    pub(crate) fn set_limits(&mut self, limits: Arc<Limits>) {
+        if limits.topic.ttl != self.obsolescence.ttl {
+            let changed = self.obsolescence.with_ttl(limits.topic.ttl);
+            self.obsolescence = Arc::new(changed);
+            for subscription in self.subscriptions.values_mut() {
+                subscription.obsolescence = self.obsolescence.clone();
+            }
+        }
+        self.limits = limits;
+    }
+
     /// Returns the meaning of the topic, once it is known.
     pub(crate) fn tenure(&self) -> &SharedTenure {
         &self.tenure

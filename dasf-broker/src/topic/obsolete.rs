@@ -98,6 +98,15 @@ pub(super) struct Obsolescence {
 }
 
 impl Obsolescence {
+    pub(super) fn with_ttl(&self, ttl: Option<Duration>) -> Self {
+        Self {
+            topic: self.topic.clone(),
+            gone: self.gone.clone(),
+            counters: self.counters.clone(),
+            ttl,
+        }
+    }
+
     /// Returns why nobody needs a message that has waited, and counts it.
     pub(super) fn of(&self, message: &Message) -> Option<EventKind> {
         self.too_old(message).or_else(|| self.needless(message))

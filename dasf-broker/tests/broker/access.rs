@@ -703,7 +703,7 @@ async fn a_lost_right_ends_what_it_allowed() {
             _ => {}
         }
     }
-    let changed = broker.set_config(config(&users, ""));
+    let changed = broker.set_config(config(&users, "")).unwrap();
     assert_eq!(changed, ["caller", "module", "other-caller"]);
 
     for (peer, right) in [(requests, "serve"), (sender, "call")] {

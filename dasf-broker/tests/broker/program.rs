@@ -545,7 +545,7 @@ fn the_audit_log_tells_who_came_in() {
     let right = fs::read_to_string(&path).unwrap();
     fs::write(&path, "wrong").unwrap();
     hang_up(&child);
-    until("keeps its users and rights");
+    until("keeps its users, rights and settings of topics");
     assert_eq!(status(&address, "/ws/river", secret), 101);
     fs::write(&path, right.replace("call =", "serve =")).unwrap();
     let moved = directory.path().join("moved");

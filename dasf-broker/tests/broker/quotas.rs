@@ -23,7 +23,9 @@ fn of_ada(limits: &str) -> String {
 }
 
 fn change(broker: &Broker, limits: &str) {
-    let changed = broker.set_config(config(&users(), &of_ada(limits)));
+    let changed = broker
+        .set_config(config(&users(), &of_ada(limits)))
+        .unwrap();
     assert_eq!(changed, ["ada"]);
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dasf_broker::{Config, StartError, TopicSettings};
+use dasf_broker::{Config, ConfigError, StartError, TopicSettings};
 use serde_json::json;
 
 use crate::support::{builder, connect, refusal, until};
@@ -74,6 +74,51 @@ async fn a_configuration_without_users_stands_beside_a_token() {
     let builder = builder().config(with_users.parse().unwrap());
     let error = builder.token("secret").start().await.unwrap_err();
     assert!(matches!(error, StartError::TokenAndUsers), "{error}");
+}
+
+/// A broker with a token, too, reads the settings again, but not users.
+#[tokio::test]
+async fn the_settings_of_topics_change_while_the_broker_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("broker.toml");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    let settings = |of: &str| format!("[[topics]]\npattern = \"river*\"\n{of}\n");
+    let users = "[anonymous]\ncall = [\"*\"]\nserve = [\"*\"]\n";
+    for (token, query, users) in [(None, "", users), (Some("secret"), "?token=secret", "")] {
+        write(&(users.to_owned() + &settings("max_messages = 1")));
+        let mut builder = builder()
+            .config_file(&file)
+            .topic_settings("river-own", TopicSettings::default().max_messages(1));
+        if let Some(token) = token {
+            builder = builder.token(token);
+        }
+        let broker = builder.start().await.unwrap();
+        let mut producers = Vec::new();
+        for topic in ["river", "river-own"] {
+            let mut producer = connect(&broker, &format!("/ws/{topic}{query}")).await;
+            producer.publish("a").await;
+            producer.send(json!({"payload": "b"})).await;
+            let receipt = producer.receive().await;
+            let reason = receipt["result"].as_str().unwrap();
+            assert!(reason.contains("max_messages of its pattern"), "{reason}");
+            producers.push(producer);
+        }
+        write(&(users.to_owned() + &settings("max_messages = 2\nttl = \"1s\"")));
+        assert_eq!(broker.reload().unwrap(), [] as [String; 0]);
+        producers[0].publish("b").await;
+        producers[1].send(json!({"payload": "b"})).await;
+        let receipt = producers[1].receive().await;
+        assert_ne!(receipt["result"], "ok", "its own settings come first");
+        until(&broker, |statistics| statistics.expired == 2).await;
+
+        if users.is_empty() {
+            write("[users.ada]");
+            let refused = broker.reload().unwrap_err();
+            assert!(matches!(refused, ConfigError::UsersAtStart), "{refused}");
+            connect(&broker, &format!("/ws/river-2/s{query}")).await;
+        }
+        broker.shutdown().await;
+    }
 }
 
 #[tokio::test]
