@@ -10,7 +10,7 @@ mod mqtt;
 use std::process::Output;
 
 use dasf_examples::arithmetic;
-use dasf_test_support::brokers::{TestBroker, on_json_brokers};
+use dasf_test_support::brokers::{Role, TestBroker, on_json_brokers};
 use dasf_test_support::{program, python};
 
 on_json_brokers!(a_python_module_is_shown_and_called);
@@ -32,7 +32,7 @@ async fn dasf(arguments: &[&str]) -> Output {
 
 /// Runs the program with the topic and the broker of a module.
 async fn dasf_at(broker: &TestBroker, topic: &str, arguments: &[&str]) -> Output {
-    let place = broker.options();
+    let place = broker.options_for(Role::Caller);
     let place: Vec<&str> = place.iter().map(String::as_str).collect();
     dasf(&[arguments, &["-t", topic], &place].concat()).await
 }
@@ -47,7 +47,7 @@ async fn modules_are_listed(broker: &TestBroker) {
     let unused = broker.topic("cli-list-unused").await;
     let module = arithmetic::module().unwrap();
     let host = broker.serve(module, &topic).await;
-    let place = broker.options();
+    let place = broker.options_for(Role::Watcher);
     let place: Vec<&str> = place.iter().map(String::as_str).collect();
     let named = [
         &["list", topic.as_str(), unused.as_str(), "--timeout", "1"],
@@ -60,7 +60,11 @@ async fn modules_are_listed(broker: &TestBroker) {
     let listed = text(&listed.stdout);
     match broker {
         TestBroker::Embedded(_) => {
-            let process = format!(", process {}, since ", std::process::id());
+            let id = std::process::id();
+            let process = match broker.token(Role::Module) {
+                Some(_) => format!(", process {id}, user module, since "),
+                None => format!(", process {id}, since "),
+            };
             assert!(
                 listed.starts_with(&format!("{topic}\n  arithmetic ")),
                 "{listed}"
@@ -93,7 +97,10 @@ async fn a_python_module_is_shown_and_called(broker: &TestBroker) {
     let place = broker.options();
     let place: Vec<&str> = place.iter().map(String::as_str).collect();
     let options = [&["-t", topic, "--log-level", "50"], &place[..]].concat();
-    let mut module = python::serve("reference_module.py", &[&options[..], &["listen"]].concat());
+    let arguments = [&options[..], &["listen"]].concat();
+    let token = broker.token(Role::Module);
+    let module = python::command_with_token(token, "reference_module.py", &arguments);
+    let mut module = python::serve(module);
     // A Python module takes a while to start, and does not log when it listens.
     let mut tries = 0;
     loop {

@@ -13,7 +13,8 @@ use dasf_codegen::{Language, generate};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::brokers::TestBroker;
+use crate::brokers::embedded::Embedded;
+use crate::brokers::{Process, Role};
 use crate::dialog::Dialog;
 use crate::python;
 
@@ -144,12 +145,18 @@ async fn succeed(mut command: Command) -> String {
 
 /// Serves all modules for a program that calls them and prints a list of errors.
 async fn call_everything(program: impl FnOnce(&str) -> Command) {
-    let broker = TestBroker::embedded().await;
-    let url = broker.place();
-    let arguments = ["serve", "--websocket-url", &url];
-    let mut modules = Dialog::start("corpus.py", &arguments);
+    let broker = Embedded::start().await;
+    // Each module is on the topic of its name.
+    for sample in corpus() {
+        broker.make_topic(&sample.name);
+    }
+    let arguments = ["serve", "--websocket-url", &broker.place()];
+    let token = broker.token(Role::Module);
+    let modules = python::command_with_token(token, "corpus.py", &arguments);
+    let mut modules = Dialog::start(modules);
     assert_eq!(modules.hear().await, "all modules listen");
-    let failures: Vec<String> = serde_json::from_str(&succeed(program(&url)).await).unwrap();
+    let program = program(&broker.caller_place());
+    let failures: Vec<String> = serde_json::from_str(&succeed(program).await).unwrap();
     assert!(failures.is_empty(), "{}", failures.join("\n"));
 }
 

@@ -36,7 +36,7 @@ async fn answers_after_absence(broker: &TestBroker, name: &str, count: u64) -> V
     let topic = broker.topic(name).await;
     // The broker itself creates the response topic.
     let responses = format!("{topic}_responses");
-    let mut peer = Peer::connect(&broker.place(), topic.as_str(), &responses).await;
+    let mut peer = Peer::connect(&broker.caller_place(), topic.as_str(), &responses).await;
     let host = broker.serve(reference::module().unwrap(), &topic).await;
     peer.request(1000, &json!({"func_name": "add", "a": 0}))
         .await;
@@ -91,12 +91,12 @@ async fn a_request_delivered_again_runs_once(broker: &TestBroker) {
     let topic = broker.topic("again").await;
     // The acknowledgements of the module get lost with their connection.
     let proxy = Proxy::start_without_links(&broker.place(), topic.as_str()).await;
-    let address = Address::websocket(&proxy.url()).unwrap();
+    let address = broker.module_address_at(&proxy.url());
     let module = counting::module().unwrap();
     let host = listen_at(address, topic.as_str(), module, HostOptions::default()).await;
     let client = counting::Client::builder()
         .topic(topic.as_str())
-        .websocket(&broker.place())
+        .address(broker.address())
         .timeout(PATIENCE)
         .connect()
         .await

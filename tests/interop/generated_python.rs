@@ -6,14 +6,14 @@ use std::process::Command;
 
 use dasf::protocol::Topic;
 use dasf::{Address, Host, HostOptions};
-use dasf_broker::Broker;
 use dasf_codegen::{Language, generate};
 use dasf_examples::reference;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
 
 use crate::brokers::django::{Django, fresh_database};
-use crate::brokers::{Process, TestBroker, on_json_brokers};
+use crate::brokers::embedded::Embedded;
+use crate::brokers::{Process, Role, TestBroker, on_json_brokers};
 use crate::dialog::Dialog;
 use crate::python;
 use crate::support::{connect, reference_module, until_it_listens};
@@ -61,7 +61,7 @@ async fn a_rust_module_is_called(broker: &TestBroker) {
     let topic = broker.topic("py-rust").await;
     let host = broker.serve(reference::module().unwrap(), &topic).await;
     let folder = save_reference(&name_for(broker, &topic));
-    let arguments = [&folder, &broker.place(), topic.as_str(), "rust"];
+    let arguments = [&folder, &broker.caller_place(), topic.as_str(), "rust"];
     assert_eq!(
         python::run_beside("generated_calls.py", &arguments).await,
         ""
@@ -81,7 +81,7 @@ async fn a_python_module_is_called(broker: &TestBroker) {
         "generated_reference.py",
         &api_info,
     );
-    let arguments = [&folder, &broker.place(), topic.as_str(), "python"];
+    let arguments = [&folder, &broker.caller_place(), topic.as_str(), "python"];
     assert_eq!(
         python::run_beside("generated_calls.py", &arguments).await,
         ""
@@ -237,7 +237,7 @@ async fn names_that_look_alike_stay_different() {
     let api_info = names::module().unwrap().api_info(topic.as_str());
     let api_info = serde_json::to_value(api_info).unwrap();
     let folder = save("names", "generated_names.py", &api_info);
-    let arguments = [&folder, &broker.place(), topic.as_str()];
+    let arguments = [&folder, &broker.caller_place(), topic.as_str()];
     assert_eq!(
         python::run_beside("generated_spellings.py", &arguments).await,
         ""
@@ -299,7 +299,7 @@ async fn a_broker_is_reached_by_tls_and_through_a_proxy() {
     let host = broker.serve(reference::module().unwrap(), &topic).await;
     let folder = save_reference("ways");
     certificates(Path::new(&folder));
-    let arguments = [&folder, &broker.place(), topic.as_str()];
+    let arguments = [&folder, &broker.caller_place(), topic.as_str()];
     assert_eq!(
         python::run_beside("generated_ways.py", &arguments).await,
         ""
@@ -317,7 +317,7 @@ async fn a_functions_error_comes_with_its_code_and_details(broker: &TestBroker) 
         "generated_stations.py",
         &api_info,
     );
-    let arguments = [&folder, &broker.place(), topic.as_str()];
+    let arguments = [&folder, &broker.caller_place(), topic.as_str()];
     let said = python::run_beside("generated_errors.py", &arguments).await;
     assert_eq!(
         said,
@@ -331,7 +331,8 @@ async fn a_functions_error_comes_with_its_code_and_details(broker: &TestBroker) 
 
 /// Runs a script that calls before, during and after an outage of the broker.
 async fn survive(folder: String, url: &str, restart: impl AsyncFnOnce(&mut Dialog)) {
-    let mut script = Dialog::start("generated_restart.py", &[&folder, url, "restarted"]);
+    let arguments = [&folder, url, "restarted"];
+    let mut script = Dialog::start(python::command("generated_restart.py", &arguments));
     assert_eq!(script.hear().await, "3");
     restart(&mut script).await;
     assert_eq!(script.hear().await, "4");
@@ -339,24 +340,24 @@ async fn survive(folder: String, url: &str, restart: impl AsyncFnOnce(&mut Dialo
     script.end().await;
 }
 
-async fn serve_restarted(url: &str) -> Host {
-    let address = Address::websocket(url).unwrap();
+async fn serve_restarted(address: Address) -> Host {
     let module = reference::module().unwrap();
     dasf_test_support::listen_at(address, "restarted", module, HostOptions::default()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_survives_a_restart_of_the_embedded_broker() {
-    let broker = dasf_test_support::broker().await;
-    let (url, address) = (broker.url(), broker.local_addr());
-    let host = serve_restarted(&url).await;
+    let broker = Embedded::start().await;
+    broker.make_topic("restarted");
+    let url = broker.caller_place();
+    let host = serve_restarted(broker.address_for(Role::Module)).await;
     let folder = save_reference("restarted-embedded");
     let mut again = None;
     let restart = async |script: &mut Dialog| {
-        broker.shutdown().await;
+        let stopped = broker.stop().await;
         script.say("call").await;
         assert_eq!(script.hear().await, "calling");
-        again = Some(Broker::builder().bind(address).start().await.unwrap());
+        again = Some(stopped.start().await);
     };
     survive(folder, &url, restart).await;
     host.shutdown().await;
@@ -378,7 +379,7 @@ async fn a_client_survives_a_restart_of_the_django_broker() {
     };
     let django = start(0).await.unwrap();
     let (url, port) = (django.url(), django.port());
-    let host = serve_restarted(&url).await;
+    let host = serve_restarted(django.address()).await;
     let folder = save_reference("restarted-django");
     let mut again = None;
     let restart = async |script: &mut Dialog| {
@@ -511,7 +512,12 @@ pub(crate) fn in_a_group() -> HostOptions {
 pub(crate) async fn serve_in_a_group(broker: &TestBroker, topic: &Topic) -> [Host; 2] {
     let start = || {
         let module = reference::module().unwrap();
-        Host::start(module, topic, broker.group_address(), in_a_group())
+        Host::start(
+            module,
+            topic,
+            broker.group_address(Role::Module),
+            in_a_group(),
+        )
     };
     [start().await.unwrap(), start().await.unwrap()]
 }
@@ -520,7 +526,7 @@ async fn call_a_group(broker: &TestBroker) {
     let topic = broker.topic("py-group").await;
     let team = serve_in_a_group(broker, &topic).await;
     let folder = save_reference(&name_for(broker, &topic));
-    let arguments = [&folder, &broker.place(), topic.as_str()];
+    let arguments = [&folder, &broker.caller_place(), topic.as_str()];
     assert_eq!(
         python::run_beside("generated_group.py", &arguments).await,
         ""
@@ -568,9 +574,8 @@ pub(crate) fn readers_api() -> Value {
 /// Ends a module while it works on a large request, so that another module asks for the request. A
 /// client at the URL makes the call.
 pub(crate) async fn take_over(client: &str, call: impl AsyncFnOnce(String)) {
-    let broker = Broker::builder().bind(([127, 0, 0, 1], 0).into());
-    let broker = broker.start().await.unwrap();
-    let url = broker.url();
+    let broker = Embedded::start().await;
+    broker.make_topic("readers");
     let start = async |name: &str| {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
@@ -578,7 +583,7 @@ pub(crate) async fn take_over(client: &str, call: impl AsyncFnOnce(String)) {
             .enable_all()
             .build()
             .unwrap();
-        let address = Address::websocket(&url).unwrap();
+        let address = broker.address_for(Role::Module);
         let host = runtime.spawn(async {
             let topic = "readers".parse().unwrap();
             Host::start(readers::module().unwrap(), &topic, address, in_a_group()).await
@@ -596,7 +601,7 @@ pub(crate) async fn take_over(client: &str, call: impl AsyncFnOnce(String)) {
         first.shutdown_background();
         start("second").await
     };
-    let ((), (second, host)) = tokio::join!(call(url.clone()), rescue);
+    let ((), (second, host)) = tokio::join!(call(broker.caller_place()), rescue);
     host.shutdown().await;
     second.shutdown_background();
 }

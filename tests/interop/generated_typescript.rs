@@ -7,14 +7,14 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
 
 use dasf::{Address, Host, HostOptions};
-use dasf_broker::Broker;
 use dasf_codegen::{Language, generate};
 use dasf_examples::reference;
 use serde_json::{Map, Value, json};
 use tokio::task::{block_in_place, spawn_blocking};
 
 use crate::brokers::django::{Django, fresh_database};
-use crate::brokers::{Process, TestBroker, on_json_brokers};
+use crate::brokers::embedded::Embedded;
+use crate::brokers::{Process, Role, TestBroker, on_json_brokers};
 use crate::support::{connect, reference_module, until_it_listens};
 use crate::web::{node, packages};
 
@@ -122,7 +122,7 @@ fn wanted(broker: &TestBroker, topic: &str, calls: usize) -> Value {
             let pulsar = json!({"host": "127.0.0.1", "port": pulsar.port()});
             json!({"pulsar": pulsar, "topic": topic, "calls": calls})
         }
-        _ => json!({"url": broker.place(), "topic": topic, "calls": calls}),
+        _ => json!({"url": broker.caller_place(), "topic": topic, "calls": calls}),
     }
 }
 
@@ -328,13 +328,14 @@ impl Drop for Script {
 }
 
 /// Starts a module at a broker, and a script that calls it.
-async fn call_before(url: &str) -> (Host, Script) {
-    let address = Address::websocket(url).unwrap();
+async fn call_before(broker: &impl Process) -> (Host, Script) {
+    let address = broker.address_for(Role::Module);
     let module = reference::module().unwrap();
     let options = HostOptions::default();
     let host = dasf_test_support::listen_at(address, "ts-restarted", module, options).await;
     let script = compiled().await.join("restart.js");
-    let mut script = Script::start(&script, &json!({"url": url, "topic": "ts-restarted"}));
+    let wanted = json!({"url": broker.caller_place(), "topic": "ts-restarted"});
+    let mut script = Script::start(&script, &wanted);
     assert_eq!(script.line(), "3");
     (host, script)
 }
@@ -354,19 +355,14 @@ async fn call_after(host: Host, mut script: Script) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn calls_survive_a_restart_of_the_embedded_broker() {
-    let start = |port| {
-        Broker::builder()
-            .bind(([127, 0, 0, 1], port).into())
-            .start()
-    };
-    let broker = start(0).await.unwrap();
-    let port = broker.local_addr().port();
-    let (host, mut script) = call_before(&broker.url()).await;
-    broker.shutdown().await;
+    let broker = Embedded::start().await;
+    broker.make_topic("ts-restarted");
+    let (host, mut script) = call_before(&broker).await;
+    let stopped = broker.stop().await;
     call_meanwhile(&mut script);
-    let broker = start(port).await.unwrap();
+    let broker = stopped.start().await;
     call_after(host, script).await;
-    broker.shutdown().await;
+    broker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -376,7 +372,7 @@ async fn calls_survive_a_restart_of_django() {
     let django = start(0);
     block_in_place(|| django.make_topic("ts-restarted"));
     let port = django.port();
-    let (host, mut script) = call_before(&django.url()).await;
+    let (host, mut script) = call_before(&django).await;
     drop(django);
     call_meanwhile(&mut script);
     let django = start(port);

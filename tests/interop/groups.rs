@@ -16,7 +16,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 
-use crate::brokers::{TestBroker, on_sharing_brokers};
+use crate::brokers::{Role, TestBroker, on_sharing_brokers};
 use crate::proxy::Proxy;
 use workers::Client;
 
@@ -111,7 +111,10 @@ fn hoarding(acknowledge: Acknowledge) -> HostOptions {
 
 /// Workers of one topic with the same options, and the gate of the topic.
 struct Team {
+    /// The address of the broker for the workers.
     address: Address,
+    /// The address of the broker for clients.
+    client_address: Address,
     topic: Topic,
     options: HostOptions,
     gate: Arc<Gate>,
@@ -122,7 +125,8 @@ impl Team {
     async fn new(broker: &TestBroker, name: &str, options: HostOptions) -> Self {
         let topic = broker.topic(name).await;
         Self {
-            address: broker.group_address(),
+            address: broker.group_address(Role::Module),
+            client_address: broker.group_address(Role::Caller),
             gate: Gate::of(topic.as_str()),
             topic,
             options,
@@ -144,7 +148,9 @@ impl Team {
     /// Returns the builder of a client.
     fn client(&self) -> ClientBuilder<Client> {
         let builder = Client::builder().topic(self.topic.as_str());
-        builder.timeout(PATIENCE).address(self.address.clone())
+        builder
+            .timeout(PATIENCE)
+            .address(self.client_address.clone())
     }
 
     async fn connect(&self) -> Client {
@@ -300,7 +306,11 @@ async fn a_request_that_kills_modules_becomes_a_dead_letter_of_the_embedded_brok
     let broker = TestBroker::embedded().await;
     let options = options(Acknowledge::Completed).max_redeliveries(1);
     let team = Team::new(&broker, "aside", options).await;
-    let aside = broker.consumer_url(&format!("{}-{GROUP}-DLQ", team.topic), "reader");
+    let dead_letters = format!("{}-{GROUP}-DLQ", team.topic);
+    if let TestBroker::Embedded(embedded) = &broker {
+        embedded.let_modules_use(&dead_letters);
+    }
+    let aside = broker.consumer_url(&dead_letters, "reader");
     let mut aside = Socket::open(&aside).await;
     let client = team.connect().await;
     let call = client.hold(team.topic.as_str()).into_future();
@@ -339,7 +349,7 @@ async fn a_module_that_lost_only_its_connection_has_not_ended_with_its_request()
             true => Proxy::start(&broker.place(), topic.as_str()).await,
             false => Proxy::start_without_links(&broker.place(), topic.as_str()).await,
         };
-        let through_proxy = Address::websocket(&proxy.url()).unwrap();
+        let through_proxy = broker.module_address_at(&proxy.url());
         let ada = team.start("ada").await;
         let client = team.connect().await;
         let call = client.hold(format!("{topic}-{links}")).into_future();
@@ -467,7 +477,7 @@ async fn a_request_that_comes_again_while_it_runs_runs_once() {
     let team = Team::new(&broker, "again", options(Acknowledge::Completed)).await;
     let topic = &team.topic;
     let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
-    let through_proxy = Address::websocket(&proxy.url()).unwrap();
+    let through_proxy = broker.module_address_at(&proxy.url());
     let ada = start("ada", &through_proxy, topic, team.options.clone()).await;
     let client = team.connect().await;
     let call = client.hold(topic.as_str()).into_future();
@@ -499,7 +509,7 @@ async fn waiting_requests_go_to_another_module_after_a_lost_connection() {
     let team = Team::new(&broker, "waits", options(Acknowledge::Received)).await;
     let topic = &team.topic;
     let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
-    let through_proxy = Address::websocket(&proxy.url()).unwrap();
+    let through_proxy = broker.module_address_at(&proxy.url());
     let hoarding = hoarding(Acknowledge::Received);
     let ada = start("ada", &through_proxy, topic, hoarding).await;
     let client = team.connect().await;

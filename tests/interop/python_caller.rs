@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use dasf_examples::reference;
 use serde_json::{Value, json};
 
-use crate::brokers::{TestBroker, on_json_brokers};
+use crate::brokers::{Role, TestBroker, on_json_brokers};
 use crate::python;
 
 on_json_brokers!(
@@ -20,9 +20,16 @@ on_json_brokers!(
 async fn the_model_of_a_module_calls_it(broker: &TestBroker) {
     let topic = broker.topic("py-model").await;
     let host = broker.serve(reference::module().unwrap(), &topic).await;
-    let said = python::run_beside("reference_client.py", &[&broker.place(), topic.as_str()]).await;
+    let said = call(broker, &[&broker.place(), topic.as_str()]).await;
     check_calls_by_the_model(&said, topic.as_str());
     host.shutdown().await;
+}
+
+/// Runs `reference_client.py`, and returns its output.
+async fn call(broker: &TestBroker, arguments: &[&str]) -> String {
+    let token = broker.token(Role::Caller);
+    let command = python::command_with_token(token, "reference_client.py", arguments);
+    python::output_beside(command).await
 }
 
 /// Checks what `reference_client.py` prints without a stub.
@@ -42,7 +49,7 @@ async fn the_generated_stub_of_a_module_calls_it(broker: &TestBroker) {
     let folder = save_stub(topic.as_str(), &broker.place(), &stub);
     let host = broker.serve(reference::module().unwrap(), &topic).await;
     let arguments = [&broker.place(), topic.as_str(), folder.to_str().unwrap()];
-    let said = python::run_beside("reference_client.py", &arguments).await;
+    let said = call(broker, &arguments).await;
     let mut said = Said::parse(&said);
     said.check_calls();
     said.check_end();

@@ -1,18 +1,21 @@
 //! What one may see of brokers: the embedded broker answers as Prometheus and the Django broker do.
 
+use dasf::HostOptions;
 use dasf_examples::reference;
-use dasf_test_support::{broker, soon};
+use dasf_test_support::{listen_at, soon};
 use serde_json::{Value, json};
 
-use crate::brokers::Process;
 use crate::brokers::django::Django;
+use crate::brokers::embedded::Embedded;
+use crate::brokers::{Process, Role};
 use crate::python;
 use crate::web::get;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_metrics_are_read_by_prometheus() {
-    let broker = broker().await;
-    let (status, page) = get(broker.local_addr().port(), "/metrics").await;
+    let broker = Embedded::start().await;
+    let path = broker.url_with_token("/metrics".to_owned(), Role::Watcher);
+    let (status, page) = get(broker.port(), &path).await;
     assert_eq!(status, 200);
     let families: Value = serde_json::from_str(&python::run("metrics.py", &[], &page)).unwrap();
     for (name, kind, unit) in [
@@ -38,53 +41,54 @@ async fn the_metrics_are_read_by_prometheus() {
 }
 
 /// The status page of a broker: the answers to a request for the status, and to a ping.
-struct StatusPage {
+struct StatusPage<'a> {
+    broker: &'a dyn Process,
     port: u16,
     base: &'static str,
 }
 
-impl StatusPage {
+impl StatusPage<'_> {
+    async fn get(&self, path: String) -> (u16, String) {
+        let path = self.broker.url_with_token(path, Role::Watcher);
+        get(self.port, &path).await
+    }
+
     async fn status(&self, topic: &str) -> (u16, String) {
-        let (status, body) = get(self.port, &format!("{}/{topic}/status/", self.base)).await;
+        let (status, body) = self.get(format!("{}/{topic}/status/", self.base)).await;
         // The page of Django for an unknown topic has a long text.
         let body = if status == 404 { String::new() } else { body };
         (status, body)
     }
 
     async fn ping(&self, topic: &str) -> u16 {
-        get(self.port, &format!("{}/{topic}/ping/", self.base))
-            .await
-            .0
+        self.get(format!("{}/{topic}/ping/", self.base)).await.0
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn status_pages_answer_alike() {
     let django = Django::for_test().await;
-    let embedded = broker().await;
+    let embedded = Embedded::start().await;
     let pages = [
-        (
-            StatusPage {
-                port: django.port(),
-                base: "/broker",
-            },
-            django.address(),
-        ),
-        (
-            StatusPage {
-                port: embedded.local_addr().port(),
-                base: "",
-            },
-            dasf::Address::websocket(&embedded.url()).unwrap(),
-        ),
+        StatusPage {
+            broker: django.as_ref(),
+            port: django.port(),
+            base: "/broker",
+        },
+        StatusPage {
+            broker: &embedded,
+            port: embedded.port(),
+            base: "",
+        },
     ];
     let topic = "status-pages";
-    django.make_topic(topic);
-    for (page, address) in pages {
+    for page in pages {
+        page.broker.make_topic(topic);
         assert_eq!(page.ping("no-such-topic").await, 404);
         assert_eq!(page.status("no-such-topic").await, (404, String::new()));
         let builder = reference::Client::builder().topic(topic);
-        let client = builder.address(address.clone()).connect().await.unwrap();
+        let address = page.broker.address_for(Role::Caller);
+        let client = builder.address(address).connect().await.unwrap();
         // The topic exists, and no module reads it.
         let unread = client.add(1).timeout(std::time::Duration::from_millis(100));
         unread.await.unwrap_err();
@@ -94,9 +98,8 @@ async fn status_pages_answer_alike() {
             (503, "Consumer could not be reached".to_owned())
         );
         let module = reference::module().unwrap();
-        let host =
-            dasf_test_support::listen_at(address, topic, module, dasf::HostOptions::default())
-                .await;
+        let address = page.broker.address_for(Role::Module);
+        let host = listen_at(address, topic, module, HostOptions::default()).await;
         let connected = async {
             loop {
                 assert_eq!(page.ping(topic).await, 302);

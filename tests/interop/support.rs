@@ -11,7 +11,7 @@ use dasf::protocol::Topic;
 use dasf::{CallError, Caller};
 use dasf_examples::reference::{self, Lang, Point};
 
-use crate::brokers::TestBroker;
+use crate::brokers::{Role, TestBroker};
 use crate::python;
 
 /// Returns a client of the reference module.
@@ -81,7 +81,9 @@ pub(crate) fn reference_module(
     let place = broker.options();
     let place: Vec<&str> = place.iter().map(String::as_str).collect();
     let arguments = [&["-t", topic.as_str()], &place[..], options, &["listen"]].concat();
-    python::serve("reference_module.py", &arguments)
+    let token = broker.token(Role::Module);
+    let command = python::command_with_token(token, "reference_module.py", &arguments);
+    python::serve(command)
 }
 
 /// Waits for a Python module, which takes a while to start and does not report when it listens.

@@ -48,7 +48,7 @@ async fn typescript_reads_values_of_a_newer_module() {
     let broker = TestBroker::embedded().await;
     let topic = broker.topic("variants").await;
     let host = broker.serve(repeating::module().unwrap(), &topic).await;
-    let wanted = json!({"url": broker.place(), "topic": topic.as_str()});
+    let wanted = json!({"url": broker.caller_place(), "topic": topic.as_str()});
     let seen = generated_typescript::run("variants.js", wanted).await;
     let (adjacent, outside) = (json!({"t": "Hail", "c": {"size": 1}}), "Hail");
     assert_eq!(

@@ -14,7 +14,7 @@ use dasf_test_support::listen_at;
 use serde_json::{Map, Value, json};
 
 use crate::brokers::django::Django;
-use crate::brokers::{TestBroker, on_dasf_brokers};
+use crate::brokers::{Role, TestBroker, on_dasf_brokers};
 use crate::python;
 
 /// The time that a peer has to notice a change.
@@ -52,7 +52,12 @@ async fn the_web_component(broker: &TestBroker) {
     let words = broker.serve(words::module().unwrap(), &words_topic).await;
     let (name, pages) = match broker {
         // The component requests the API description from the module.
-        TestBroker::Embedded(_) => ("embedded", None),
+        TestBroker::Embedded(embedded) => {
+            for topic in [&reference_topic, &words_topic] {
+                embedded.let_pages_call(topic.as_str());
+            }
+            ("embedded", None)
+        }
         // The page contains the API description that the broker has requested.
         TestBroker::Django(django) => {
             stored_api_info(django, reference_topic.as_str()).await;
@@ -146,10 +151,19 @@ async fn the_web_component(broker: &TestBroker) {
 
 async fn the_typescript_client(broker: &TestBroker) {
     let topic = broker.topic("web-client").await;
+    if let TestBroker::Embedded(embedded) = broker {
+        embedded.let_pages_call(topic.as_str());
+    }
     let module = reference::module().unwrap();
     let api = serde_json::to_value(module.api_info(topic.as_str())).unwrap();
     let options = HostOptions::default().max_payload_size(3000);
-    let host = listen_at(broker.address(), topic.as_str(), module, options).await;
+    let host = listen_at(
+        broker.address_for(Role::Module),
+        topic.as_str(),
+        module,
+        options,
+    )
+    .await;
     let long = "ä1".repeat(1000);
     let wanted = json!({"websocket": broker.place(), "topic": topic.as_str(), "long": long});
     let seen = node("client.mjs", wanted).await;

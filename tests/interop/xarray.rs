@@ -6,11 +6,12 @@ use chrono::{NaiveDate, NaiveDateTime, TimeDelta};
 use dasf::netcdf::ndarray::{Array, Array2, array};
 use dasf::netcdf::{Attribute, DataArray, Dataset, NetcdfError, Values, Variable};
 use dasf::{CallError, Host, HostOptions};
-use dasf_broker::Broker;
-use dasf_test_support::{broker, listen};
+use dasf_test_support::listen_at;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::brokers::embedded::Embedded;
+use crate::brokers::{Process, Role};
 use crate::python;
 use crate::support::until_it_listens;
 
@@ -323,10 +324,17 @@ mod module {
     }
 }
 
-async fn start() -> (Broker, Host) {
-    let broker = broker().await;
+async fn start_broker() -> Embedded {
+    let broker = Embedded::start().await;
+    broker.make_topic("arrays");
+    broker
+}
+
+async fn start() -> (Embedded, Host) {
+    let broker = start_broker().await;
     let module = module::module().unwrap();
-    let host = listen(&broker, "arrays", module, HostOptions::default()).await;
+    let address = broker.address_for(Role::Module);
+    let host = listen_at(address, "arrays", module, HostOptions::default()).await;
     (broker, host)
 }
 
@@ -365,7 +373,9 @@ async fn call_with_arrays(client: &module::Client) -> Result<(), NetcdfError> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rust_client_calls_with_arrays() {
     let (broker, host) = start().await;
-    let client = module::Client::connect(&broker.url()).await.unwrap();
+    let client = module::Client::connect(&broker.caller_place())
+        .await
+        .unwrap();
     call_with_arrays(&client).await.unwrap();
 
     // Large enough for several fragments.
@@ -386,7 +396,10 @@ async fn a_rust_client_calls_with_arrays() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_python_client_calls_with_xarray() {
     let (broker, host) = start().await;
-    let said = python::run_beside("xarray_client.py", &[&broker.url(), "arrays"]).await;
+    let token = broker.token(Role::Caller);
+    let arguments = [&broker.place(), "arrays"];
+    let script = python::command_with_token(token, "xarray_client.py", &arguments);
+    let said = python::output_beside(script).await;
     let refused = "refused: error executing request: the array has no dimension `depth`";
     assert_eq!(said, format!("{refused}\nall calls were answered\n"));
     host.shutdown().await;
@@ -394,9 +407,14 @@ async fn a_python_client_calls_with_xarray() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_rust_client_calls_a_python_module_with_arrays() {
-    let broker = broker().await;
-    let mut module = python::serve("xarray_module.py", &[&broker.url(), "arrays"]);
-    let client = module::Client::connect(&broker.url()).await.unwrap();
+    let broker = start_broker().await;
+    let token = broker.token(Role::Module);
+    let arguments = [&broker.place(), "arrays"];
+    let module = python::command_with_token(token, "xarray_module.py", &arguments);
+    let mut module = python::serve(module);
+    let client = module::Client::connect(&broker.caller_place())
+        .await
+        .unwrap();
     until_it_listens(&mut module, client.caller()).await;
     call_with_arrays(&client).await.unwrap();
 

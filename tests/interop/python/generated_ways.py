@@ -29,7 +29,10 @@ from generated_reference import (  # noqa: E402
 # Seconds that a call may take on a busy machine.
 PATIENCE = 120.0
 URL, TOPIC = sys.argv[1:]
-BROKER = urllib.parse.urlsplit(URL).port or 0
+PLACE = urllib.parse.urlsplit(URL)
+BROKER = PLACE.port or 0
+# The token in the query of the URL, if the broker knows users.
+TOKEN = dict(urllib.parse.parse_qsl(PLACE.query)).get("token")
 UNTRUSTED = (
     "this machine does not trust the authority of the broker's certificate; give the"
     " certificate of the authority as `ca_file`"
@@ -100,20 +103,21 @@ def guarded(name: str) -> Iterator[int]:
 
 
 def calls(address: str | Pulsar, **options: Any) -> None:
-    with Client(address, topic=TOPIC, timeout=PATIENCE, **options) as client:
+    with Client(address, topic=TOPIC, token=TOKEN, timeout=PATIENCE, **options) as client:
         assert client.add(1) == 3
         large = "0123456789" * 200_000
         assert client.echo(large) == large
 
 
 async def awaits(address: str, **options: Any) -> None:
-    async with AsyncClient(address, topic=TOPIC, timeout=PATIENCE, **options) as client:
+    settings = {"topic": TOPIC, "token": TOKEN, "timeout": PATIENCE, **options}
+    async with AsyncClient(address, **settings) as client:
         assert await client.add(1) == 3
 
 
 def fails(address: str | Pulsar, **options: Any) -> str:
     try:
-        with Client(address, topic=TOPIC, timeout=PATIENCE, **options):
+        with Client(address, topic=TOPIC, token=TOKEN, timeout=PATIENCE, **options):
             pass
     except NotConnectedError as error:
         return str(error).removeprefix("cannot connect to the broker: ")

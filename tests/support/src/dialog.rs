@@ -1,10 +1,8 @@
 //! A Python script to which a test writes lines, and which answers with lines.
 
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
-
-use crate::python::command;
 
 /// A running script. A drop kills it.
 #[derive(Debug)]
@@ -15,9 +13,9 @@ pub struct Dialog {
 }
 
 impl Dialog {
-    /// Starts a script of the folder `tests/interop/python`.
-    pub fn start(script: &str, arguments: &[&str]) -> Self {
-        let mut child = tokio::process::Command::from(command(script, arguments))
+    /// Starts a script.
+    pub fn start(command: Command) -> Self {
+        let mut child = tokio::process::Command::from(command)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .kill_on_drop(true)

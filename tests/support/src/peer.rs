@@ -61,10 +61,16 @@ impl Peer {
         }
     }
 
-    /// Connects to a broker by its base URL.
+    /// Connects to a broker by its base URL, which may have a query.
     pub async fn connect(url: &str, topic: &str, response_topic: &str) -> Self {
-        let responses = format!("{url}/{response_topic}/python-backend");
-        Self::connect_to(&format!("{url}/{topic}"), &responses, response_topic).await
+        let (base, query) = url.split_at(url.find('?').unwrap_or(url.len()));
+        let responses = format!("{base}/{response_topic}/python-backend{query}");
+        Self::connect_to(
+            &format!("{base}/{topic}{query}"),
+            &responses,
+            response_topic,
+        )
+        .await
     }
 
     /// Sends a message of a type, and checks the receipt of the broker.

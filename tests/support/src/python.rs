@@ -4,6 +4,8 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use serde_json::json;
+
 use crate::root;
 
 /// Returns the path of a Python with the packages of `tests/interop/requirements.txt`.
@@ -34,9 +36,24 @@ pub fn command(script: &str, arguments: &[&str]) -> Command {
     command
 }
 
+/// Returns a command that runs a script with demessaging, which sends a token to its broker.
+pub fn command_with_token(token: Option<&str>, script: &str, arguments: &[&str]) -> Command {
+    let mut command = command(script, arguments);
+    if let Some(token) = token {
+        let header = json!({"authorization": format!("Token {token}")});
+        command.env("DE_BACKEND_HEADER", header.to_string());
+    }
+    command
+}
+
 /// Runs a script of the folder `tests/interop/python`, and returns its output.
 pub fn run(script: &str, arguments: &[&str], input: &str) -> String {
-    let mut child = command(script, arguments)
+    output(command(script, arguments), input)
+}
+
+/// Runs a command with an input, and returns its output.
+fn output(mut command: Command, input: &str) -> String {
+    let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -48,7 +65,7 @@ pub fn run(script: &str, arguments: &[&str], input: &str) -> String {
     let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
         output.status.success(),
-        "{script} {arguments:?}: {}\n{printed}{}",
+        "{command:?}: {}\n{printed}{}",
         output.status,
         String::from_utf8_lossy(&output.stderr)
     );
@@ -56,25 +73,23 @@ pub fn run(script: &str, arguments: &[&str], input: &str) -> String {
 }
 
 /// Runs a script while the tasks of the test go on.
-pub async fn run_beside(script: &'static str, arguments: &[&str]) -> String {
-    let arguments: Vec<String> = arguments.iter().map(|&text| text.to_owned()).collect();
-    let script = tokio::task::spawn_blocking(move || {
-        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        run(script, &arguments, "")
-    });
-    script.await.unwrap()
+pub async fn run_beside(script: &str, arguments: &[&str]) -> String {
+    output_beside(command(script, arguments)).await
+}
+
+/// Runs a command while the tasks of the test go on.
+pub async fn output_beside(command: Command) -> String {
+    let run = tokio::task::spawn_blocking(move || output(command, ""));
+    run.await.unwrap()
 }
 
 /// A script that runs until it is dropped.
 #[derive(Debug)]
 pub struct Server(Child);
 
-/// Starts a script that does not end by itself. The test run shows its standard error.
-pub fn serve(script: &str, arguments: &[&str]) -> Server {
-    let child = command(script, arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn();
+/// Starts a command that does not end by itself. The test run shows its standard error.
+pub fn serve(mut command: Command) -> Server {
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
     Server(child.unwrap())
 }
 

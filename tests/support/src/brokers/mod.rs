@@ -19,6 +19,17 @@ use pulsar::Pulsar;
 
 pub use crate::{on_dasf_brokers, on_every_broker, on_json_brokers, on_sharing_brokers};
 
+/// What a peer of a test does. At a broker with users, its token allows nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Calls modules.
+    Caller,
+    /// Serves topics.
+    Module,
+    /// Looks at who listens, and how much waits.
+    Watcher,
+}
+
 /// A kind of broker.
 pub trait Process: Send + Sync {
     /// Returns the broker of a test: its own, or one that all tests of the process share.
@@ -33,13 +44,45 @@ pub trait Process: Send + Sync {
     /// Returns the place of the broker as options of a command line, separated by spaces.
     fn options(&self) -> String;
 
-    /// Returns the address of the broker.
+    /// Returns the address of the broker, without a token.
     fn address(&self) -> Address;
 
-    /// Returns the URL from which the messages of a topic are read, at a broker whose topics have
+    /// Returns the token of a peer, if the broker knows users.
+    fn token(&self, _role: Role) -> Option<&'static str> {
+        None
+    }
+
+    /// Returns the address of the broker for a peer.
+    fn address_for(&self, role: Role) -> Address {
+        self.with_token(self.address(), role)
+    }
+
+    /// Adds the token of a peer to an address that leads to this broker, such as that of a proxy.
+    fn with_token(&self, address: Address, role: Role) -> Address {
+        match self.token(role) {
+            Some(token) => address.with_token(token).unwrap(),
+            None => address,
+        }
+    }
+
+    /// Adds the token of a peer to a URL of this broker.
+    fn url_with_token(&self, url: String, role: Role) -> String {
+        match self.token(role) {
+            Some(token) => format!("{url}?token={token}"),
+            None => url,
+        }
+    }
+
+    /// Returns the place of the broker as the scripts of callers read it, with their token.
+    fn caller_place(&self) -> String {
+        self.url_with_token(self.place(), Role::Caller)
+    }
+
+    /// Returns the URL from which a module reads the messages of a topic, at a broker whose topics have
     /// URLs.
     fn consumer_url(&self, topic: &str, subscription: &str) -> String {
-        format!("{}/{topic}/{subscription}", self.place())
+        let url = format!("{}/{topic}/{subscription}", self.place());
+        self.url_with_token(url, Role::Module)
     }
 
     /// Creates a topic that everybody may use. Most brokers create a topic at its first use.
@@ -157,32 +200,62 @@ impl TestBroker {
         }
     }
 
-    /// Returns the place of the broker as the scripts of the tests read it.
+    /// Returns the place of the broker as the scripts of the tests read it, without a token.
     pub fn place(&self) -> String {
         self.process().place()
     }
 
-    /// Returns the place of the broker as options of a command line.
+    /// Returns the place of the broker as the scripts of callers read it, with their token.
+    pub fn caller_place(&self) -> String {
+        self.process().caller_place()
+    }
+
+    /// Returns the token of a peer, if the broker knows users.
+    pub fn token(&self, role: Role) -> Option<&'static str> {
+        self.process().token(role)
+    }
+
+    /// Returns the place of the broker as options of a command line, without a token.
     pub fn options(&self) -> Vec<String> {
         let options = self.process().options();
         options.split(' ').map(str::to_owned).collect()
     }
 
-    /// Returns the address of the broker.
-    pub fn address(&self) -> Address {
-        self.process().address()
+    /// Returns the options of a command line in Rust that connects as a peer.
+    pub fn options_for(&self, role: Role) -> Vec<String> {
+        let mut options = self.options();
+        if let Some(token) = self.token(role) {
+            options.extend(["--token", token].map(str::to_owned));
+        }
+        options
     }
 
-    /// Returns the address at which the broker keeps the messages of a group.
-    pub fn group_address(&self) -> Address {
+    /// Returns the address of the broker for a caller.
+    pub fn address(&self) -> Address {
+        self.address_for(Role::Caller)
+    }
+
+    /// Returns the address of the broker for a peer.
+    pub fn address_for(&self, role: Role) -> Address {
+        self.process().address_for(role)
+    }
+
+    /// Returns the address of a module that connects to a proxy of this broker.
+    pub fn module_address_at(&self, proxy_url: &str) -> Address {
+        let address = Address::websocket(proxy_url).unwrap();
+        self.process().with_token(address, Role::Module)
+    }
+
+    /// Returns the address at which the broker keeps the messages of a group, for a peer.
+    pub fn group_address(&self, role: Role) -> Address {
         match self {
             // Pulsar keeps messages of persistent topics only.
             Self::Pulsar(pulsar) => pulsar.persistent_address(),
-            _ => self.address(),
+            _ => self.address_for(role),
         }
     }
 
-    /// Returns the URL from which the messages of a topic are read.
+    /// Returns the URL from which a module reads the messages of a topic.
     pub fn consumer_url(&self, topic: &str, subscription: &str) -> String {
         self.process().consumer_url(topic, subscription)
     }
@@ -199,6 +272,12 @@ impl TestBroker {
     /// Starts a module on a topic of this broker.
     pub async fn serve(&self, module: Module, topic: &Topic) -> Host {
         let options = HostOptions::default();
-        crate::listen_at(self.address(), topic.as_str(), module, options).await
+        crate::listen_at(
+            self.address_for(Role::Module),
+            topic.as_str(),
+            module,
+            options,
+        )
+        .await
     }
 }
