@@ -11,6 +11,7 @@ mod crash;
 mod debian;
 mod features;
 mod fuzz;
+mod kept;
 mod output;
 mod packages;
 mod pulsar;
@@ -39,6 +40,7 @@ Commands:
   fuzz [--seconds N]   Search for API descriptions for which the client generator fails [default: 60]
   crash [--kills N]    Kill a broker that keeps messages, at random moments under load, N times [default: 1000]
   capacity             Let 10 GB wait in a broker that keeps messages, and check its memory and its start
+  kept                 Run the tests with programs of other projects on brokers that keep messages and know users
   python               Install the Python environment of the tests in target/python
   browser              Install Chromium, and npm packages for the tests of web pages in target/web
   pulsar               Install Apache Pulsar for the tests in target/pulsar
@@ -60,6 +62,7 @@ enum Command {
     Fuzz { seconds: u32 },
     Crash { kills: u32 },
     Capacity,
+    Kept,
     Python,
     Browser,
     Pulsar,
@@ -76,6 +79,7 @@ impl Command {
             ["-h" | "--help" | "help"] | [_, "-h" | "--help"] => Ok(Self::Help),
             ["test"] => Ok(Self::Test),
             ["capacity"] => Ok(Self::Capacity),
+            ["kept"] => Ok(Self::Kept),
             ["python"] => Ok(Self::Python),
             ["browser"] => Ok(Self::Browser),
             ["pulsar"] => Ok(Self::Pulsar),
@@ -97,8 +101,8 @@ impl Command {
                 kills: above_zero("--kills", kills)?,
             }),
             [
-                "test" | "build-times" | "fuzz" | "crash" | "capacity" | "python" | "browser"
-                | "pulsar" | "mosquitto" | "book" | "features" | "package" | "semver",
+                "test" | "build-times" | "fuzz" | "crash" | "capacity" | "kept" | "python"
+                | "browser" | "pulsar" | "mosquitto" | "book" | "features" | "package" | "semver",
                 ..,
             ] => Err(format!("wrong arguments: `{}`", arguments.join(" "))),
             [command, ..] => Err(format!("unknown command `{command}`")),
@@ -136,6 +140,10 @@ impl Command {
             }
             Self::Capacity => {
                 capacity::run()?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Kept => {
+                kept::test()?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Python => {
@@ -206,6 +214,7 @@ mod tests {
     fn commands_are_read() {
         assert_eq!(parse("test"), Ok(Command::Test));
         assert_eq!(parse("capacity"), Ok(Command::Capacity));
+        assert_eq!(parse("kept"), Ok(Command::Kept));
         assert_eq!(parse("python"), Ok(Command::Python));
         assert_eq!(parse("browser"), Ok(Command::Browser));
         assert_eq!(parse("pulsar"), Ok(Command::Pulsar));
