@@ -32,7 +32,7 @@ fn errors_recommend_features_that_exist() {
     assert!(recommended.contains(&("chrono".into(), "0.4".into(), "serde".into())));
 
     let metadata = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--offline"])
+        .args(["metadata", "--format-version", "1", "--locked"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output()
         .unwrap();
