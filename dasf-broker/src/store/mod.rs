@@ -84,6 +84,15 @@ struct Shared {
     wanted: Mutex<Wanted>,
     /// Tells the reader that there are messages to read, or that the store closes.
     asked: Condvar,
+    complaints: Mutex<Complaints>,
+}
+
+/// The lines about contents that cannot be read. A damaged disk may have many of them.
+#[derive(Default)]
+struct Complaints {
+    logged: Option<Instant>,
+    /// The number of lines that were left out since then.
+    more: usize,
 }
 
 /// The wakers of tasks, each once.
@@ -238,7 +247,10 @@ impl Store {
 
     /// Reads the content of a message. It blocks the thread.
     pub(crate) fn read_now(&self, message: &Message) {
-        read_content(&lock(&self.database), message);
+        let read = read_content(&lock(&self.database), message);
+        if let Err(reason) = read {
+            self.shared.complain(message, &reason);
+        }
     }
 
     /// Returns whether the store takes changes. One whose writer has ended does not.
@@ -282,6 +294,21 @@ fn spawn(
 }
 
 impl Shared {
+    /// Logs that the content of a message cannot be read.
+    fn complain(&self, message: &Message, reason: &str) {
+        let is_recent = |logged: Instant| logged.elapsed() <= log::INTERVAL;
+        let mut complaints = lock(&self.complaints);
+        if complaints.logged.is_some_and(is_recent) {
+            complaints.more += 1;
+            return;
+        }
+        let before = std::mem::take(&mut complaints.more);
+        complaints.logged = Some(Instant::now());
+        drop(complaints);
+        let message_id = message.id();
+        warn!(%message_id, left_out_before = before, "cannot read the content of a message: {reason}");
+    }
+
     /// Waits for changes. Returns them with the place of the last one, or `None` if the store is closed
     /// and there are no more.
     fn next_changes(&self) -> Option<(Vec<Change>, u64)> {
@@ -438,34 +465,33 @@ fn read(shared: &Shared, database: &Database) {
     while let Some((messages, waker)) = shared.next_wanted() {
         for message in messages {
             let read = AssertUnwindSafe(|| read_content(database, &message));
-            if panic::catch_unwind(read).is_err() {
-                message.lose();
+            match panic::catch_unwind(read) {
+                Ok(Ok(())) => {}
+                Ok(Err(reason)) => shared.complain(&message, &reason),
+                Err(_) => message.lose(),
             }
         }
         waker.wake();
     }
 }
 
-fn read_content(database: &Database, message: &Message) {
-    let message_id = message.id();
-    match database.content(message.sequence) {
-        Ok(Some(content)) => return message.restore(content),
-        Ok(None) => {
-            warn!(%message_id, "cannot read the content of a message: the store does not have it");
+fn read_content(database: &Database, message: &Message) -> Result<(), String> {
+    let reason = match database.content(message.sequence) {
+        Ok(Some(content)) => {
+            message.restore(content);
+            return Ok(());
         }
-        Err(error @ StoreError::Damaged { .. }) => {
-            warn!(%message_id, "cannot read the content of a message: {error}");
-        }
+        Ok(None) => "the store does not have it".to_owned(),
+        Err(error @ StoreError::Damaged { .. }) => error.to_string(),
         Err(error) => {
-            error!(
-                %message_id,
-                "cannot read the content of a message: {error}; it stays on the disk, and the broker tries again \
-                 when it is started again"
-            );
             message.stay_on_disk();
+            format!(
+                "{error}; it stays on the disk, and the broker reads it when it is started again"
+            )
         }
-    }
+    };
     message.lose();
+    Err(reason)
 }
 
 #[cfg(feature = "store")]
