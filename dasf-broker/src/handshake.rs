@@ -34,7 +34,7 @@ use crate::websocket::{
 
 /// The read buffer of a socket: enough for many small frames, and small enough for thousands of
 /// sockets.
-const READ_BUFFER_SIZE: usize = 16 * 1024;
+const READ_BUFFER_SIZE: usize = 8 * 1024;
 
 /// The bytes that a socket gathers before it writes them. Each batch of frames is flushed in any case.
 const WRITE_BUFFER_SIZE: usize = 128 * 1024;
@@ -345,6 +345,7 @@ impl Server {
         };
         // With one common token, all sockets would wait for its lock.
         let signals = Signals::new(self.shutdown.child_token(), caller.clone());
+        let role = Box::new(role);
         let response = upgrade
             .on_failed_upgrade(move |error| debug!(%address, "the handshake failed: {error}"))
             .on_upgrade(move |socket| self.run(socket, role, slot, connection, task, signals));
@@ -354,7 +355,7 @@ impl Server {
     async fn run(
         self: Arc<Self>,
         mut socket: WebSocket,
-        role: impl Role,
+        role: Box<impl Role>,
         slot: Slot,
         connection: ConnectionHandle,
         task: TaskTrackerToken,

@@ -154,7 +154,7 @@ impl Topic {
         let mut sources = vec![self.unclaimed.take_with_home(home)];
         self.charge_unclaimed();
         let detached = std::mem::take(&mut self.subscriptions);
-        sources.extend(detached.into_values().map(Subscription::into_messages));
+        sources.extend(detached.into_values().map(|it| it.into_messages()));
         // The subscription takes over a place in the store. Only the other messages have to move there.
         sources.sort_by_key(|source| source.size().messages);
         let mut taken_over = sources.pop().unwrap_or_default();
@@ -202,11 +202,11 @@ impl Topic {
         if (!subscription.is_durable() || is_replaceable)
             && let Some(subscription) = self.subscriptions.remove(name)
         {
-            self.drop_all(name, subscription, EventKind::DroppedNotDurable, effects);
+            self.drop_all(name, *subscription, EventKind::DroppedNotDurable, effects);
         }
         // The others keep what they get for a reader that may come back.
         let ends = |it: &Subscription| it.ends_with_reader() && !it.has_consumer();
-        if ends_with_reader && self.subscriptions.values().all(ends) {
+        if ends_with_reader && self.subscriptions.values().all(|it| ends(it)) {
             self.obsolescence.gone.add(&self.name, now, true);
         }
     }
@@ -235,7 +235,7 @@ impl Topic {
             return false;
         }
         if let Some(subscription) = self.subscriptions.remove(name) {
-            self.drop_all(name, subscription, EventKind::DroppedUnsubscribed, effects);
+            self.drop_all(name, *subscription, EventKind::DroppedUnsubscribed, effects);
         }
         true
     }

@@ -33,7 +33,7 @@ impl Topic {
             let event = Event::new(EventKind::SubscriptionExpired, &name);
             effects.events.push(event);
             if subscription.on_close != OnClose::Keep {
-                self.hand_over(subscription, effects);
+                self.hand_over(*subscription, effects);
                 continue;
             }
             let messages = subscription.into_messages();

@@ -59,9 +59,9 @@ impl Topic {
         if let Some(subscription) = self.subscriptions.remove(name) {
             match subscription.on_close {
                 OnClose::Discard => {
-                    self.drop_all(name, subscription, EventKind::DroppedUnsubscribed, effects);
+                    self.drop_all(name, *subscription, EventKind::DroppedUnsubscribed, effects);
                 }
-                OnClose::Keep | OnClose::HandOver => self.hand_over(subscription, effects),
+                OnClose::Keep | OnClose::HandOver => self.hand_over(*subscription, effects),
             }
         }
     }

@@ -72,7 +72,8 @@ pub(crate) struct Topic {
     owners: Arc<Owners>,
     limits: Arc<Limits>,
     counters: Arc<Counters>,
-    subscriptions: BTreeMap<SubscriptionName, Subscription>,
+    /// In boxes, because a map has places for eleven, and most topics have one.
+    subscriptions: BTreeMap<SubscriptionName, Box<Subscription>>,
     obsolescence: Arc<Obsolescence>,
     /// The messages of a topic without subscriptions. The first subscription takes them over.
     unclaimed: MessageQueue,
@@ -187,7 +188,7 @@ impl Topic {
 
     /// Returns whether the topic has a consumer.
     pub(crate) fn is_read(&self) -> bool {
-        self.subscriptions.values().any(Subscription::has_consumer)
+        self.subscriptions.values().any(|it| it.has_consumer())
     }
 
     /// Returns whether a reader may come back to the topic, as far as the topic knows.

@@ -9,7 +9,6 @@ use super::backlog::QueuedMessage;
 use super::consumer::ConsumerId;
 use super::effects::{Effects, Event, EventKind};
 use super::error::PublishError;
-use super::subscription::Subscription;
 use crate::limits::BacklogLimit;
 use crate::message::Message;
 
@@ -85,7 +84,7 @@ impl Topic {
         }
         if let Some((subscription, limit)) = full {
             let found = self.subscriptions.get_mut(&subscription);
-            if let Some(hoarder) = found.and_then(Subscription::hoarder) {
+            if let Some(hoarder) = found.and_then(|it| it.hoarder()) {
                 self.disconnect(&subscription, Some(hoarder), message.published, effects);
             }
             return Err(PublishError::SubscriptionFull {
@@ -140,7 +139,7 @@ impl Topic {
         self.unclaimed.retain(|message| !message.is_refused());
         self.charge_unclaimed();
         let subscriptions = self.subscriptions.values_mut();
-        subscriptions.for_each(Subscription::forget_refused);
+        subscriptions.for_each(|it| it.forget_refused());
         true
     }
 

@@ -36,7 +36,7 @@ impl Topic {
             Victims::Unread => self.unclaimed.size().cost(),
             Victims::Read => 0,
         };
-        unclaimed + subscriptions.map(Subscription::cost).sum::<usize>()
+        unclaimed + subscriptions.map(|it| it.cost()).sum::<usize>()
     }
 
     /// Removes the oldest messages of the largest subscription until it has freed this number of bytes

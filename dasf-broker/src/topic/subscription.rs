@@ -63,9 +63,9 @@ impl Subscription {
         since: u64,
         obsolescence: &Arc<Obsolescence>,
         budget: &Arc<Budget>,
-    ) -> Self {
+    ) -> Box<Self> {
         let cost = SUBSCRIPTION_COST + ready.size().cost_of_places();
-        Self {
+        Box::new(Self {
             charge: budget.charge(cost),
             obsolescence: obsolescence.clone(),
             kind: options.kind,
@@ -80,7 +80,7 @@ impl Subscription {
             counted: None,
             detached: None,
             assignments: 0,
-        }
+        })
     }
 
     pub(super) fn has_consumer(&self) -> bool {

@@ -236,7 +236,7 @@ impl Topic {
         let (waiting_messages, unacknowledged_messages) = self.backlog();
         let subscriptions = self.subscriptions.values();
         let bytes = subscriptions.clone().map(|it| it.backlog.bytes);
-        let oldest = subscriptions.clone().filter_map(Subscription::oldest);
+        let oldest = subscriptions.clone().filter_map(|it| it.oldest());
         let unclaimed = self.unclaimed.iter().next().map(published);
         let oldest = oldest.chain(unclaimed).min();
         let (published_per_second, delivered_per_second) = self.samples.rates(now, self.seen);
@@ -295,7 +295,7 @@ impl Topic {
     }
 
     fn subscription_views(&self, now: Instant) -> Vec<SubscriptionView> {
-        let view = |(name, it): (&SubscriptionName, &Subscription)| {
+        let view = |name: &SubscriptionName, it: &Subscription| {
             let has: usize = it.consumers.iter().map(Consumer::unacknowledged).sum();
             SubscriptionView {
                 name: name.to_string(),
@@ -313,7 +313,10 @@ impl Topic {
                     .map(|since| seconds(now.saturating_duration_since(since))),
             }
         };
-        self.subscriptions.iter().map(view).collect()
+        self.subscriptions
+            .iter()
+            .map(|(name, it)| view(name, it))
+            .collect()
     }
 }
 

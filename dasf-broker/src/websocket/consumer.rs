@@ -188,7 +188,7 @@ mod tests {
         let never = Duration::from_secs(3600);
         let mut driver = Driver::new(
             &mut socket,
-            ConsumerRole::new(consumer),
+            Box::new(ConsumerRole::new(consumer)),
             never,
             1024,
             Arc::default(),

@@ -80,7 +80,7 @@ pub(crate) enum End {
 /// waits for a slow peer.
 pub(crate) async fn drive<S: Socket, R: Role>(
     socket: &mut S,
-    role: R,
+    role: Box<R>,
     ping_interval: Duration,
     max_frame_size: usize,
     traffic: Arc<Traffic>,
@@ -138,7 +138,8 @@ pub(crate) async fn drive<S: Socket, R: Role>(
 
 pub(super) struct Driver<'a, S, R> {
     pub(super) socket: &'a mut S,
-    role: R,
+    /// Futures that move it would have a place for each move, and there are thousands of them.
+    role: Box<R>,
     pub(super) outgoing: Outgoing,
     /// Whether the socket may hold messages that it has not written.
     unflushed: bool,
@@ -166,7 +167,7 @@ pub(super) struct Driver<'a, S, R> {
 impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
     pub(super) fn new(
         socket: &'a mut S,
-        role: R,
+        role: Box<R>,
         ping_interval: Duration,
         max_frame_size: usize,
         traffic: Arc<Traffic>,
@@ -396,7 +397,7 @@ mod tests {
     }
 
     fn driver(socket: &mut Peer, role: Echo) -> Driver<'_, Peer, Echo> {
-        Driver::new(socket, role, INTERVAL, 1024, Arc::default())
+        Driver::new(socket, Box::new(role), INTERVAL, 1024, Arc::default())
     }
 
     /// Returns the number of frames that the broker reads from a peer that sends without end, and
@@ -437,7 +438,7 @@ mod tests {
         };
         let end = drive(
             &mut socket,
-            role,
+            Box::new(role),
             interval,
             1024,
             Arc::default(),
@@ -458,7 +459,13 @@ mod tests {
     async fn end_of(reads: usize, says: impl Fn(&Traffic) -> Option<Message>) -> Option<End> {
         let mut socket = Peer::silent(reads);
         let traffic = Arc::new(Traffic::default());
-        let mut driver = Driver::new(&mut socket, echo(), INTERVAL, 1024, traffic.clone());
+        let mut driver = Driver::new(
+            &mut socket,
+            Box::new(echo()),
+            INTERVAL,
+            1024,
+            traffic.clone(),
+        );
         for _ in 0..10 {
             driver.socket.says = Box::new(says(&traffic).into_iter());
             let mut cx = Context::from_waker(Waker::noop());
@@ -505,7 +512,13 @@ mod tests {
             received: 0,
         };
         let mut socket = Peer::new(iter::once(Message::text("frame")), usize::MAX);
-        let mut driver = Driver::new(&mut socket, role, INTERVAL, 1 << 20, Arc::default());
+        let mut driver = Driver::new(
+            &mut socket,
+            Box::new(role),
+            INTERVAL,
+            1 << 20,
+            Arc::default(),
+        );
         for interval in 0..100 {
             let mut cx = Context::from_waker(Waker::noop());
             if let Poll::Ready(end) = driver.poll(&mut cx) {
@@ -567,7 +580,7 @@ mod tests {
         };
         let end = drive(
             &mut socket,
-            role,
+            Box::new(role),
             Duration::from_secs(30),
             1024,
             Arc::default(),

@@ -475,7 +475,7 @@ mod tests {
         let address = ([127, 0, 0, 1], 1).into();
         let role = LinkRole::new(hub, Caller::everything(), Style::Dasf, topic, None, address);
         let never = Duration::from_secs(3600);
-        let mut driver = Driver::new(&mut socket, role, never, 1024, Arc::default());
+        let mut driver = Driver::new(&mut socket, Box::new(role), never, 1024, Arc::default());
         let end = driver.poll(&mut Context::from_waker(Waker::noop()));
         assert_eq!(end, Poll::Ready(End::ClosedByPeer));
         drop(driver);
