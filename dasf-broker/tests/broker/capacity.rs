@@ -1,7 +1,6 @@
 //! How much may wait on the disk.
 
 use std::env;
-use std::fs;
 use std::process::Child;
 use std::time::{Duration, Instant};
 
@@ -10,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::link::Link;
 use crate::program::{address, spawn};
+use crate::support::peak_memory;
 
 /// The megabytes that wait, if `DASF_CAPACITY_MB` does not say another number.
 const MEGABYTES: u64 = 300;
@@ -54,14 +54,6 @@ fn start(directory: &TempDir, messages: u64) -> (Child, String) {
     (broker, address)
 }
 
-/// Returns the largest memory that a process has had, in bytes.
-fn largest_memory(process: &Child) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
-    kilobytes.parse::<u64>().unwrap() * 1024
-}
-
 fn kill(mut broker: Child) {
     broker.kill().unwrap();
     broker.wait().unwrap();
@@ -92,7 +84,7 @@ async fn what_waits_on_the_disk_needs_little_memory_and_no_time_at_a_start() {
         }
     }
     let written = begun.elapsed();
-    let memory_of_writing = largest_memory(&broker);
+    let memory_of_writing = peak_memory(&broker);
     drop(link);
     kill(broker);
 
@@ -115,7 +107,7 @@ async fn what_waits_on_the_disk_needs_little_memory_and_no_time_at_a_start() {
         link.send(&acknowledge, b"").await;
     }
     let (first, read) = (first.unwrap(), begun.elapsed());
-    let memory_of_reading = largest_memory(&broker);
+    let memory_of_reading = peak_memory(&broker);
     kill(broker);
     println!(
         "{messages} messages of {size} B: written in {written:.1?} with {} MB; after a restart, the first \

@@ -21,6 +21,8 @@ mod program;
 mod quotas;
 mod redelivery;
 mod seeing;
+#[cfg(all(feature = "cli", target_os = "linux"))]
+mod storms;
 mod subscriptions;
 mod support;
 #[cfg(feature = "tls")]

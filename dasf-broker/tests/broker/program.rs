@@ -15,6 +15,8 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::link::Link;
 #[cfg(unix)]
 use crate::support::PATIENCE;
+#[cfg(target_os = "linux")]
+use crate::support::peak_memory;
 
 pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_dasf-broker"));
@@ -241,20 +243,11 @@ fn its_limits_are_those_of_the_library() {
     assert!(error.contains("the limit max_topics is 0"), "{error}");
 }
 
-/// Returns the largest memory that a process has had, in bytes.
-#[cfg(target_os = "linux")]
-fn peak_memory(child: &Child) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kilobytes = peak.unwrap().trim().strip_suffix(" kB").unwrap();
-    kilobytes.parse::<usize>().unwrap() * 1024
-}
-
 /// Each of the messages has two bytes, but a place in each of the subscriptions.
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn its_memory_has_a_limit() {
-    const LIMIT: usize = 32 << 20;
+    const LIMIT: u64 = 32 << 20;
     let limit = LIMIT.to_string();
     let mut command = command(&["--bind", "127.0.0.1:0", "--max-memory", &limit]);
     // On a busy machine, the task of the link changes its thread. What it frees then, in the memory of the

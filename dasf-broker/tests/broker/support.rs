@@ -153,6 +153,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Peer<S> {
     }
 }
 
+/// Returns the largest memory that a process has had, in bytes.
+#[cfg(all(feature = "cli", target_os = "linux"))]
+pub(crate) fn peak_memory(process: &std::process::Child) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = peak.unwrap().trim().strip_suffix(" kB").unwrap();
+    kilobytes.parse::<u64>().unwrap() * 1024
+}
+
 /// Waits until the statistics of the broker fulfil a condition.
 pub(crate) async fn until(broker: &Broker, condition: impl Fn(&Statistics) -> bool) -> Statistics {
     timeout(PATIENCE, async {
