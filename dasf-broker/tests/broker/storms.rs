@@ -59,7 +59,10 @@ impl Storm {
         fs::write(&config, format!("{users}[users.eve.limits]\n{limits}\n")).unwrap();
         let path = config.path().to_str().unwrap().to_owned();
         let fixed = ["--bind", "127.0.0.1:0", "--config", &path];
-        let mut broker = command(&[&fixed, options].concat()).spawn().unwrap();
+        let mut command = command(&[&fixed, options].concat());
+        // Otherwise its memory would depend on the number of cores.
+        command.env("MALLOC_ARENA_MAX", "2");
+        let mut broker = command.spawn().unwrap();
         let address = address(&mut broker);
         Self {
             broker,
