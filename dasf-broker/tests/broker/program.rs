@@ -282,7 +282,7 @@ async fn its_memory_has_a_limit() {
     child.wait().unwrap();
     // The limit is for the messages. The process also needs buffers, and pages of its code that it uses
     // for the first time. Without the limit, these three million places need 152 MB.
-    const BESIDE: usize = 2 << 20;
+    const BESIDE: u64 = 2 << 20;
     assert!(grown < LIMIT + BESIDE, "the broker uses {grown} bytes more");
 }
 
