@@ -137,6 +137,12 @@ impl Account {
         }
     }
 
+    /// Returns whether somebody has this account, something counts for it, or its user has to wait for the
+    /// next message. Only then it matters that another account would begin anew.
+    pub(crate) fn is_in_use(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) > 1 || Arc::strong_count(&self.messages) > 1 || !self.rate.is_full()
+    }
+
     /// Counts a message that the user has published. Returns when the same connection may publish the next
     /// one, if not at once.
     pub(crate) fn count_message(&self) -> Option<Instant> {
@@ -239,11 +245,35 @@ impl Rate {
         }
     }
 
+    /// Changes the rate. The messages so far take the new time.
     fn set(&self, messages_per_second: Option<usize>) {
         let per_second = messages_per_second.map_or(u64::MAX, |it| it as u64);
         let cost = (1_000_000_000 / per_second.max(1)).max(u64::from(per_second < u64::MAX));
-        self.cost.store(cost, Ordering::Relaxed);
-        self.due.store(0, Ordering::Relaxed);
+        let before = self.cost.swap(cost, Ordering::Relaxed);
+        if cost == before {
+            return;
+        }
+        let now = self.now();
+        let change = |due: u64| {
+            let rest = u128::from(due.saturating_sub(now)) * u128::from(cost);
+            let rest = rest.checked_div(u128::from(before)).unwrap_or_default();
+            Some(now.saturating_add(u64::try_from(rest).unwrap_or(u64::MAX)))
+        };
+        // The closure always changes the value.
+        let _ = self
+            .due
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+    }
+
+    /// The time since the start in nanoseconds.
+    fn now(&self) -> u64 {
+        let now = now().saturating_duration_since(self.start);
+        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Returns whether the messages of a whole [`BURST`] may come at once.
+    fn is_full(&self) -> bool {
+        self.due.load(Ordering::Relaxed) <= self.now()
     }
 
     /// Counts messages. Returns when the next one is due, if it is in the future.
@@ -252,8 +282,7 @@ impl Rate {
         if cost == 0 {
             return None;
         }
-        let now = now().saturating_duration_since(self.start);
-        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let now = self.now();
         let later = |due: u64| due.max(now).saturating_add(cost.saturating_mul(messages));
         let before = match messages {
             0 => self.due.load(Ordering::Relaxed),

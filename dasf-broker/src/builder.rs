@@ -587,7 +587,7 @@ impl Broker {
     /// out of it. The number of redeliveries is for consumers that connect from now on.
     ///
     /// Returns the names of the users for whom something has changed; `anonymous` stands for peers without
-    /// a token.
+    /// a token, and `issuer NAME` for all users of an issuer.
     ///
     /// # Errors
     ///

@@ -147,6 +147,26 @@
 //! namespace than `public` and `default` has both in front: `lab/default/river`. Unknown keys, and roles and
 //! groups that are not defined, are errors.
 //!
+//! **Issuers.** With the feature `jwt`, users may also come with the JSON Web Tokens of issuers:
+//!
+//! ```toml
+//! [issuers.lab]
+//! issuer = "https://lab.example.org"      # the claim `iss`
+//! audience = "dasf"                       # the claim `aud` has this text, or one of a list
+//! jwks = "lab.json"                       # the public keys, relative to the folder of this file
+//! user_claim = "sub"                      # the default
+//! user_prefix = "lab-"                    # in front of the name of the user; default: nothing
+//! groups_claim = "groups"                 # the default
+//! roles = ["caller"]                      # of all its users; default: none
+//! local_users = false                     # the default: a token for a user of this file is refused
+//! [issuers.lab.groups]                    # groups of this file, by the values of the claim
+//! "urn:lab:group:H" = "hydrology"
+//! ```
+//!
+//! The broker checks the signature with the key that the header `kid` names, and `iss`, `aud`, `exp` and `nbf`, with a
+//! leeway of 30 seconds. The algorithms are RS256 to RS512, PS256 to PS512, ES256, ES384 and `EdDSA` with
+//! Ed25519. The name of a user has the same characters as one of the file. A token has at most 16 KiB.
+//!
 //! **Response topics.** Callers read their answers on topics of their own, whose names are that of the
 //! module's topic, `_`, and at least 8 letters and digits. Nobody configures them. The first reader with the
 //! right `call` or `serve` for the module's topic owns such a topic. As long as it exists, and for
@@ -160,8 +180,9 @@
 //! without a token. It refuses messages that come with one of these properties, also without users.
 //!
 //! **Changes.** [`Broker::reload`] and [`Broker::set_config`] replace the users, their rights and the settings
-//! of topics while the broker runs. It closes the connections of peers whose token or right is gone with code 1008. A link stays,
-//! and only ends to read the topic, with status 403. When a token expires, its connections close.
+//! of topics while the broker runs, and the keys of issuers. It closes the connections of peers whose token or
+//! right is gone with code 1008. A link stays, and only ends to read the topic, with status 403. When a token
+//! expires, its connections close.
 //!
 //! ## Limits of users
 //!
@@ -177,7 +198,8 @@
 //! | `max_messages_per_second` | the messages that the user publishes; those of one second may come at once |
 //!
 //! A limit at the user counts before those of its roles, of which the largest one counts, and these before
-//! those of `[limits]`. Without any, only the limits of the broker hold.
+//! those of `[limits]`. Without any, only the limits of the broker hold. A user of an issuer has the limits of
+//! the roles of the issuer and of the groups in its newest token, and those of `[limits]`.
 //!
 //! A refusal names the limit and the user: `the limit max_topics of user ada`. Handshakes, and topics on a
 //! link, are refused with status 429, and messages in their receipts. Beyond `max_messages_per_second`, the

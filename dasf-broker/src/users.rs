@@ -87,10 +87,14 @@ impl ConfigCommand {
     pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
         let Self::Check { file } = self;
         let config = Config::load(&file)?;
+        let issuers = match config.issuers() {
+            0 => String::new(),
+            issuers => format!(", {issuers} issuers"),
+        };
         // Without standard output, the exit code alone reports the success.
         let _ = writeln!(
             io::stdout(),
-            "the configuration is right: {} users",
+            "the configuration is right: {} users{issuers}",
             config.users()
         );
         Ok(())

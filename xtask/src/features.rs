@@ -6,13 +6,14 @@ use std::process::Command;
 use crate::steps::{cargo, root, succeed};
 
 /// A package, and the features with which it must compile without a warning.
-const COMBINATIONS: [(&str, &str); 6] = [
+const COMBINATIONS: [(&str, &str); 7] = [
     ("dasf-test-features", "client"),
     ("dasf-test-features", "client,tls"),
     ("dasf-test-features", "module"),
     ("dasf-test-features", "client,module"),
     ("dasf", "cli"),
     ("dasf-broker", ""),
+    ("dasf-broker", "jwt"),
 ];
 
 /// Checks every combination. All others add to one of these without a choice between two pieces of code.

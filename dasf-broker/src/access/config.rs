@@ -1,6 +1,7 @@
 //! The configuration of a broker: its users and their rights.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fs;
 use std::io;
 use std::ops::Range;
@@ -98,13 +99,45 @@ pub enum ConfigError {
         /// The second user.
         second: String,
     },
+    /// The broker cannot use the keys of an issuer.
+    #[error("cannot use the keys of the issuer {issuer} in {}: {source}", path.display())]
+    Keys {
+        /// The name of the issuer in the configuration.
+        issuer: String,
+        /// The file with the keys.
+        path: PathBuf,
+        /// The reason.
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// Two issuers sign their tokens with the same claim `iss`.
+    #[error("the issuers {first} and {second} are both {issuer:?}; leave one of them out")]
+    SameIssuer {
+        /// The name of the first issuer in the configuration.
+        first: String,
+        /// The name of the second issuer.
+        second: String,
+        /// Their claim `iss`.
+        issuer: String,
+    },
+    /// The users of two issuers could have the same name.
+    #[error(
+        "users of the issuers {first} and {second} could have the same name; give each a user_prefix, of which none \
+         begins with the other"
+    )]
+    SamePrefix {
+        /// The name of the first issuer in the configuration.
+        first: String,
+        /// The name of the second issuer.
+        second: String,
+    },
 }
 
 /// The longest part of a line in an error.
 const MAX_TEXT: usize = 80;
 
 impl Config {
-    /// Reads a configuration from a file.
+    /// Reads a configuration from a file, and the keys of its issuers. Their paths are relative to the folder
+    /// of the file.
     ///
     /// # Errors
     /// [`ConfigError`] if the file cannot be read, or is no configuration.
@@ -114,15 +147,33 @@ impl Config {
             path: path.to_owned(),
             source,
         })?;
-        text.parse().map_err(|source| ConfigError::File {
+        let folder = path.parent().unwrap_or(Path::new(""));
+        Self::read(&text, Some(folder)).map_err(|source| ConfigError::File {
             path: path.to_owned(),
             source: Box::new(source),
+        })
+    }
+
+    /// Reads a text. Paths in it are relative to the folder. Without one, the keys of issuers stay unread, and
+    /// so nobody uses their tokens.
+    pub(super) fn read(text: &str, folder: Option<&Path>) -> Result<Self, ConfigError> {
+        let read = toml_edit::de::from_str::<File>(text);
+        let mut file = read.map_err(|error| at_line(text, error.span(), error.message()))?;
+        Ok(Self {
+            has_users: file.has_users(),
+            topics: std::mem::take(&mut file.topics),
+            policy: Arc::new(Policy::new(file, folder)?),
         })
     }
 
     /// Returns the number of users.
     pub fn users(&self) -> usize {
         self.policy.user_count()
+    }
+
+    /// Returns the number of issuers of JSON Web Tokens.
+    pub fn issuers(&self) -> usize {
+        self.policy.issuer_count()
     }
 
     /// Returns whether the configuration says who may do what. Otherwise it only has settings of topics.
@@ -139,14 +190,9 @@ impl Config {
 impl FromStr for Config {
     type Err = ConfigError;
 
+    /// Paths of key files are relative to the working directory of the program.
     fn from_str(text: &str) -> Result<Self, ConfigError> {
-        let read = toml_edit::de::from_str::<File>(text);
-        let mut file = read.map_err(|error| at_line(text, error.span(), error.message()))?;
-        Ok(Self {
-            has_users: file.has_users(),
-            topics: std::mem::take(&mut file.topics),
-            policy: Arc::new(Policy::new(file)?),
-        })
+        Self::read(text, Some(Path::new("")))
     }
 }
 
@@ -198,6 +244,13 @@ mod tests {
             ("[users.ada]\ntokens = [{ note = \"n\" }]", 2, "sha256"),
             ("[roles.a\n", 1, ""),
             ("[anonymous]\nroles = []", 2, "roles"),
+            (
+                "[issuers.a]\nissuer = \"i\"\naudience = 1",
+                3,
+                "list of texts",
+            ),
+            ("[issuers.a]\naudience = []", 2, "at least one audience"),
+            ("[issuers.a]\nkeys = \"\"", 2, "keys"),
         ] {
             let error = error(text);
             let ConfigError::Line { line, problem, .. } = &error else {
@@ -219,6 +272,16 @@ mod tests {
                 "groups",
             ),
             ("[groups.a]\nroles = [\"x\"]", "groups.a.roles", "roles"),
+            (
+                "[issuers.a]\nissuer = \"i\"\naudience = \"a\"\njwks = \"j\"\nroles = [\"x\"]",
+                "issuers.a.roles",
+                "roles",
+            ),
+            (
+                "[issuers.a]\nissuer = \"i\"\naudience = \"a\"\njwks = \"j\"\ngroups = { g = \"x\" }",
+                "issuers.a.groups",
+                "groups",
+            ),
         ] {
             let error = error(text);
             let ConfigError::Unknown { key, name, table } = &error else {
@@ -230,6 +293,14 @@ mod tests {
             );
         }
         assert!(error("[users.'a b']").to_string().contains("a b"));
+    }
+
+    #[cfg(not(feature = "jwt"))]
+    #[test]
+    fn issuers_need_a_feature() {
+        let error = error("[issuers.a]\nissuer = \"i\"\naudience = \"a\"\njwks = \"j\"");
+        assert!(matches!(error, ConfigError::Keys { .. }), "{error}");
+        assert!(error.to_string().contains("feature \"jwt\""), "{error}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -22,6 +23,8 @@ pub(super) struct File {
     pub(super) groups: BTreeMap<Name, Group>,
     #[serde(default)]
     pub(super) users: BTreeMap<Name, User>,
+    #[serde(default)]
+    pub(super) issuers: BTreeMap<Name, Issuer>,
     /// The rights of those who have no token.
     pub(super) anonymous: Option<Rights>,
     /// The limits of each user.
@@ -34,8 +37,13 @@ pub(super) struct File {
 impl File {
     /// Returns whether the configuration says who may do what.
     pub(super) fn has_users(&self) -> bool {
-        let tables = [self.roles.len(), self.groups.len(), self.users.len()];
-        self.anonymous.is_some() || tables != [0; 3]
+        let tables = [
+            self.roles.len(),
+            self.groups.len(),
+            self.users.len(),
+            self.issuers.len(),
+        ];
+        self.anonymous.is_some() || tables != [0; 4]
     }
 }
 
@@ -94,7 +102,68 @@ pub(super) struct Token {
     pub(super) expires: Option<Expiry>,
 }
 
-/// The name of a user, a group or a role.
+/// An issuer of JSON Web Tokens.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Issuer {
+    /// The claim `iss` of its tokens.
+    pub(super) issuer: String,
+    pub(super) audience: Audience,
+    /// The file with its keys.
+    pub(super) jwks: PathBuf,
+    #[serde(default = "usual_user_claim")]
+    pub(super) user_claim: String,
+    pub(super) user_prefix: Option<Name>,
+    #[serde(default = "usual_groups_claim")]
+    pub(super) groups_claim: String,
+    /// The groups of this file, by the values of the claim.
+    #[serde(default)]
+    pub(super) groups: BTreeMap<String, Name>,
+    /// The roles of all its users.
+    #[serde(default)]
+    pub(super) roles: Vec<Name>,
+    /// Whether it may name the users of this file.
+    #[serde(default)]
+    pub(super) local_users: bool,
+}
+
+fn usual_user_claim() -> String {
+    "sub".to_owned()
+}
+
+fn usual_groups_claim() -> String {
+    "groups".to_owned()
+}
+
+/// The values of the claim `aud` that the broker accepts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "OneOrMany")]
+pub(super) struct Audience(pub(super) Vec<String>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "an audience is a text, or a list of texts")]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("an issuer needs at least one audience, so that tokens for other services are refused")]
+struct NoAudience;
+
+impl TryFrom<OneOrMany> for Audience {
+    type Error = NoAudience;
+
+    fn try_from(audience: OneOrMany) -> Result<Self, NoAudience> {
+        match audience {
+            OneOrMany::One(audience) => Ok(Self(vec![audience])),
+            OneOrMany::Many(list) if list.is_empty() => Err(NoAudience),
+            OneOrMany::Many(list) => Ok(Self(list)),
+        }
+    }
+}
+
+/// The name of a user, a group, a role or an issuer.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(try_from = "String")]
 pub(crate) struct Name(Arc<str>);

@@ -60,13 +60,28 @@ impl UserLimits {
     }
 
     /// Adds the limits that are missing.
-    pub(super) fn or(self, others: Self) -> Self {
+    fn or(self, others: Self) -> Self {
         Self(std::array::from_fn(|at| self.0[at].or(others.0[at])))
     }
 
     /// Returns the larger one of each limit. One that is missing is smaller than any.
     pub(super) fn or_larger(self, others: Self) -> Self {
         Self(std::array::from_fn(|at| self.0[at].max(others.0[at])))
+    }
+}
+
+/// The limits of a user by the tables in which they stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Levels {
+    pub(super) own: UserLimits,
+    pub(super) roles: UserLimits,
+    pub(super) all: UserLimits,
+}
+
+impl Levels {
+    /// Returns the nearest one of each limit.
+    pub(super) fn nearest(self) -> UserLimits {
+        self.own.or(self.roles).or(self.all)
     }
 }
 

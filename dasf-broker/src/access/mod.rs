@@ -5,14 +5,16 @@
 //! ([`Tenure`]), which its first reader decides.
 //!
 //! This file joins the parts: `config` and `file` read a configuration, `policy` finds the rights of a
-//! user, `rights` decides with them, and `credential` reads tokens. `limits` has how much a user may have,
-//! and the account of the user counts it. `owners` remembers to whom topics belonged that are gone, and
-//! `audit` writes the log of all this. `token` makes new tokens.
+//! user, `rights` decides with them, `credential` reads tokens, and `issuer` checks those of issuers. `limits`
+//! has how much a user may have, and `accounts` the accounts that count it. `owners` remembers to whom topics
+//! belonged that are gone, and `audit` writes the log of all this. `token` makes new tokens.
 
+mod accounts;
 mod audit;
 mod config;
 mod credential;
 mod file;
+mod issuer;
 mod limits;
 mod owners;
 mod policy;
@@ -20,7 +22,6 @@ mod rights;
 #[cfg(feature = "cli")]
 mod token;
 
-use std::collections::HashMap;
 use std::fmt;
 use std::future::pending;
 use std::net::SocketAddr;
@@ -42,15 +43,17 @@ use crate::refusal::Refusal;
 use crate::route::Query;
 use crate::topic::{ConsumerOptions, TopicName};
 use crate::topic_settings::TopicRule;
+use accounts::{Accounts, Seen};
 pub(crate) use audit::AuditLog;
 use audit::Event;
 pub use config::{Config, ConfigError};
 pub(crate) use credential::SUBPROTOCOL;
 use file::Hash;
 pub(crate) use file::Name;
+use issuer::{JwtError, MAX_JWTS, Proof};
 pub(crate) use limits::{Quota, UserLimits};
 pub(crate) use owners::Owners;
-use policy::{BadToken, Policy, hash};
+use policy::{BadToken, Policy, UserPolicy, hash};
 use rights::Lack;
 pub(crate) use rights::{Kind, Reader, Right, Tenure, TopicRights};
 #[cfg(feature = "cli")]
@@ -81,10 +84,7 @@ pub(crate) struct Users {
     policy: watch::Sender<Arc<Policy>>,
     /// The number of changes of the policy. It tells whether rights that were computed are still right.
     version: AtomicU64,
-    /// The accounts of users that have been here.
-    accounts: Mutex<HashMap<Reader, Arc<Account>>>,
-    /// The memory of the broker.
-    memory: Arc<Budget>,
+    accounts: Mutex<Accounts>,
 }
 
 /// A peer, as its handshake has shown it.
@@ -97,13 +97,28 @@ struct Identity {
     users: Arc<Users>,
     user: Reader,
     account: Arc<Account>,
-    token: Option<Hash>,
+    token: Shown,
     address: Option<SocketAddr>,
     audit: Option<Arc<AuditLog>>,
     /// When the token expires.
     expires: Option<SystemTime>,
     /// The version of the policy that knew the caller.
     version: u64,
+}
+
+/// The token that a peer has shown.
+#[derive(Debug)]
+enum Shown {
+    Nothing,
+    Token(Hash),
+    Jwt(Arc<Proof>, Mutex<Granted>),
+}
+
+/// What a user of an issuer may do, as a policy says.
+#[derive(Debug)]
+struct Granted {
+    policy: Arc<Policy>,
+    user: Option<Arc<UserPolicy>>,
 }
 
 impl Access {
@@ -130,8 +145,7 @@ impl Access {
         let users = Users {
             policy: watch::Sender::new(config.policy),
             version: AtomicU64::new(0),
-            accounts: Mutex::default(),
-            memory,
+            accounts: Mutex::new(Accounts::new(memory)),
         };
         Self {
             guard: Guard::Users(Arc::new(users)),
@@ -190,11 +204,14 @@ impl Access {
         users.policy.send_modify(|policy| {
             let before = std::mem::replace(policy, config.policy);
             // The connections of the users look at their limits again when they learn of the new policy.
-            users.set_limits(policy);
+            users.accounts().set_limits(policy);
             let names = before.differences(policy).into_iter();
-            changed = names
-                .map(|name| name.map_or_else(|| ANONYMOUS.to_owned(), ToString::to_string))
-                .collect();
+            let names =
+                names.map(|name| name.map_or_else(|| ANONYMOUS.to_owned(), ToString::to_string));
+            let issuers = before.issuer_differences(policy).into_iter();
+            // No user has a name with a space.
+            let issuers = issuers.map(|name| format!("issuer {name}"));
+            changed = names.chain(issuers).collect();
             // Whoever sees the new number sees the new policy: it is locked until both have changed.
             users.version.fetch_add(1, Ordering::Release);
         });
@@ -318,35 +335,10 @@ impl Users {
         self.version.load(Ordering::Acquire)
     }
 
-    fn accounts(&self) -> MutexGuard<'_, HashMap<Reader, Arc<Account>>> {
+    /// Whoever locks the policy, too, locks it first.
+    fn accounts(&self) -> MutexGuard<'_, Accounts> {
         // No code under the lock panics.
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the account of a user.
-    fn account(&self, user: &Reader) -> Arc<Account> {
-        // Whoever locks both locks the policy first.
-        let policy = self.policy.borrow();
-        let mut accounts = self.accounts();
-        if let Some(account) = accounts.get(user) {
-            return account.clone();
-        }
-        let found = policy.user(user.as_ref());
-        let limits = found.map_or_else(UserLimits::default, |found| found.limits);
-        let account = Account::new(name_of(user), &limits, &self.memory);
-        accounts.insert(user.clone(), account.clone());
-        account
-    }
-
-    /// Gives all accounts the limits of a policy. That of a user who is gone stays as long as something
-    /// counts for it.
-    fn set_limits(&self, policy: &Policy) {
-        self.accounts().retain(|user, account| {
-            let found = policy.user(user.as_ref());
-            let limits = found.map_or_else(UserLimits::default, |found| found.limits);
-            account.set_limits(&limits);
-            found.is_some() || Arc::strong_count(account) > 1
-        });
     }
 
     fn identify(
@@ -358,10 +350,19 @@ impl Users {
         let version = self.version();
         let policy = self.policy();
         let now = SystemTime::now();
-        let known = |user: Reader, token, expires| {
+        let known = |user: Reader, token: Shown, expires| {
+            let seen = match &token {
+                Shown::Jwt(proof, _) => Some(Seen {
+                    proof: proof.clone(),
+                    at: now,
+                }),
+                Shown::Nothing | Shown::Token(_) => None,
+            };
+            // A newer policy may have come meanwhile.
+            let newest = self.policy.borrow();
             Ok(Caller(Some(Arc::new(Identity {
                 users: self.clone(),
-                account: self.account(&user),
+                account: self.accounts().open(&user, seen, &newest),
                 user,
                 token,
                 address,
@@ -370,24 +371,71 @@ impl Users {
                 version,
             }))))
         };
-        let mut reason = NO_TOKEN;
+        let mut reason = NO_TOKEN.to_owned();
+        let mut jwts = 0;
         for token in tokens {
-            let token = hash(token);
-            match policy.user_of(&token, now) {
-                Ok((user, expires)) => return known(Some(user.clone()), Some(token), expires),
-                Err(BadToken::Expired) => reason = EXPIRED_TOKEN,
-                Err(BadToken::Unknown) if reason == NO_TOKEN => reason = WRONG_TOKEN,
+            let hash = hash(token);
+            match policy.user_of(&hash, now) {
+                Ok((user, expires)) => {
+                    return known(Some(user.clone()), Shown::Token(hash), expires);
+                }
+                Err(BadToken::Expired) => {
+                    EXPIRED_TOKEN.clone_into(&mut reason);
+                    continue;
+                }
                 Err(BadToken::Unknown) => {}
+            }
+            let checked = match jwts < MAX_JWTS {
+                true => policy.check_jwt(token, now),
+                false => Some(Err(JwtError::TooMany)),
+            };
+            match checked {
+                Some(Ok((proof, guest))) => {
+                    let granted = Granted {
+                        policy,
+                        user: Some(guest.policy),
+                    };
+                    let token = Shown::Jwt(Arc::new(proof), Mutex::new(granted));
+                    return known(Some(guest.name), token, Some(guest.expires));
+                }
+                Some(Err(error)) => {
+                    jwts += 1;
+                    reason = error.to_string();
+                }
+                None if reason == NO_TOKEN => WRONG_TOKEN.clone_into(&mut reason),
+                None => {}
             }
         }
         if !tokens.is_empty() || policy.user(None).is_none() {
-            return Err(unauthorized(reason));
+            return Err(unauthorized(&reason));
         }
-        known(None, None, None)
+        known(None, Shown::Nothing, None)
     }
 }
 
 impl Identity {
+    /// Returns what a policy says of the user.
+    fn policy_of(&self, policy: &Arc<Policy>) -> Option<Arc<UserPolicy>> {
+        let Shown::Jwt(proof, granted) = &self.token else {
+            return policy.user(self.user.as_ref()).cloned();
+        };
+        let mut granted = granted.lock().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&granted.policy, policy) {
+            let guest = policy.guest_named(self.user.as_ref(), proof, SystemTime::now());
+            *granted = Granted {
+                policy: policy.clone(),
+                user: guest.map(|guest| guest.policy),
+            };
+        }
+        granted.user.clone()
+    }
+
+    /// Returns whether the newest policy allows something.
+    fn may(&self, allows: impl FnOnce(&UserPolicy) -> bool) -> bool {
+        let user = self.policy_of(&self.users.policy());
+        user.is_some_and(|user| allows(&user))
+    }
+
     fn denied(&self, denial: Denial) -> Denied {
         let user = self.user.clone();
         Denied { user, denial }
@@ -405,11 +453,7 @@ impl Caller {
         let Some(identity) = &self.0 else {
             return Ok(());
         };
-        match identity
-            .users
-            .policy()
-            .allows(identity.user.as_ref(), right, topic)
-        {
+        match identity.may(|user| user.allows(right, topic)) {
             true => Ok(()),
             false => Err(identity.denied(Denial::Lacks {
                 right,
@@ -423,11 +467,7 @@ impl Caller {
         let Some(identity) = &self.0 else {
             return Ok(());
         };
-        match identity
-            .users
-            .policy()
-            .allows_everywhere(identity.user.as_ref(), right)
-        {
+        match identity.may(|user| user.allows_everywhere(right)) {
             true => Ok(()),
             false => Err(identity.denied(Denial::LacksForAll { right })),
         }
@@ -454,12 +494,14 @@ impl Caller {
             return Ok(());
         };
         let policy = identity.users.policy();
+        let (user, now) = (identity.user.as_ref(), SystemTime::now());
         let is_accepted = match &identity.token {
-            None => policy.user(None).is_some(),
-            Some(token) => {
-                let found = policy.user_of(token, SystemTime::now());
-                found.is_ok_and(|(user, _)| Some(user) == identity.user.as_ref())
+            Shown::Nothing => policy.user(None).is_some(),
+            Shown::Token(token) => {
+                let found = policy.user_of(token, now);
+                found.is_ok_and(|(found, _)| Some(found) == user)
             }
+            Shown::Jwt(proof, _) => policy.guest_named(user, proof, now).is_some(),
         };
         match is_accepted {
             true => Ok(()),
@@ -494,12 +536,11 @@ impl Caller {
         let identity = self.0.as_ref()?;
         let version = identity.users.version();
         let policy = identity.users.policy();
-        let user = identity.user.as_ref();
+        let user = identity.policy_of(&policy);
+        let rights = user.as_deref().map(|user| policy.topic_rights(user, topic));
         Some(Standing {
-            rights: policy.topic_rights(user, topic),
-            stamp: policy
-                .user(user)
-                .map_or_else(|| "".into(), |user| user.stamp.clone()),
+            rights: rights.unwrap_or_default(),
+            stamp: user.map_or_else(|| "".into(), |user| user.stamp.clone()),
             topic: topic.clone(),
             identity: identity.clone(),
             version,

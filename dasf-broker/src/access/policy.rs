@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,17 +10,19 @@ use sha2::{Digest, Sha256};
 
 use super::config::{ConfigError, check_names};
 use super::file::{File, Hash, Name, Rights, User};
-use super::limits::{LimitsTable, UserLimits};
+use super::issuer::{Guest, Issuers, JwtError, Proof};
+use super::limits::{Levels, LimitsTable, UserLimits};
 use super::rights::{Pair, Right, TopicRights};
 use crate::pattern::Pattern;
 use crate::topic::TopicName;
 
 /// The users, their tokens and their rights.
 pub(super) struct Policy {
-    users: BTreeMap<Name, UserPolicy>,
+    users: BTreeMap<Name, Arc<UserPolicy>>,
     tokens: HashMap<Hash, TokenPolicy>,
+    issuers: Issuers,
     /// The rights of those who have no token.
-    anonymous: Option<UserPolicy>,
+    anonymous: Option<Arc<UserPolicy>>,
     /// The topics that somebody may call or serve.
     named: Vec<Pattern>,
 }
@@ -28,9 +31,17 @@ pub(super) struct Policy {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct UserPolicy {
     rights: Rights,
-    pub(super) limits: UserLimits,
+    levels: Levels,
+    groups: Vec<Name>,
     /// The properties that tell who has sent a message. Empty if nobody knows it.
     pub(super) stamp: Arc<str>,
+}
+
+/// The rights of a role, or of some together, and the limits.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Role {
+    pub(super) rights: Rights,
+    limits: UserLimits,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -97,8 +108,34 @@ impl Rights {
     }
 }
 
+impl Role {
+    fn new(name: &Name, rights: Rights) -> Result<Self, ConfigError> {
+        let limits = rights.limits.read(&format!("roles.{name}.limits"))?;
+        Ok(Self { rights, limits })
+    }
+
+    /// Joins some roles, of which those count that are defined.
+    pub(super) fn of<'a>(
+        names: impl IntoIterator<Item = &'a Name>,
+        roles: &BTreeMap<Name, Self>,
+    ) -> Self {
+        let mut joined = Self::default();
+        let of_roles = names.into_iter().filter_map(|role| roles.get(role));
+        of_roles.for_each(|role| joined.extend(role));
+        joined.rights.simplify();
+        joined
+    }
+
+    /// Adds the rights of another role. Of each limit, the larger one counts.
+    pub(super) fn extend(&mut self, other: &Self) {
+        self.rights.extend(&other.rights);
+        self.limits = self.limits.or_larger(other.limits);
+    }
+}
+
 impl Policy {
-    pub(super) fn new(file: File) -> Result<Self, ConfigError> {
+    /// Checks a configuration. Paths in it are relative to the folder. Without one, there are no issuers.
+    pub(super) fn new(file: File, folder: Option<&Path>) -> Result<Self, ConfigError> {
         if !file.limits.is_empty() && !file.has_users() {
             return Err(ConfigError::Limit {
                 key: "limits".to_owned(),
@@ -109,16 +146,16 @@ impl Policy {
             roles,
             groups,
             users,
+            issuers,
             anonymous,
             limits,
             topics: _,
         } = file;
-        let of_all = limits.read("limits")?;
-        let mut of_roles = BTreeMap::new();
-        for (name, role) in &roles {
-            let limits = role.limits.read(&format!("roles.{name}.limits"))?;
-            of_roles.insert(name, limits);
-        }
+        let all = limits.read("limits")?;
+        let roles = roles
+            .into_iter()
+            .map(|(name, rights)| Ok((name.clone(), Role::new(&name, rights)?)))
+            .collect::<Result<BTreeMap<_, _>, ConfigError>>()?;
         for (name, group) in &groups {
             check_names(
                 || format!("groups.{name}.roles"),
@@ -130,6 +167,7 @@ impl Policy {
         let mut policy = Self {
             users: BTreeMap::new(),
             tokens: HashMap::new(),
+            issuers: Issuers::new(issuers, folder, &groups, &roles, all)?,
             anonymous: None,
             named: Vec::new(),
         };
@@ -149,26 +187,31 @@ impl Policy {
             let mut rights = user.take_rights();
             let of_groups = user.groups.iter().filter_map(|group| groups.get(group));
             let names = of_groups.flat_map(|group| &group.roles).chain(&user.roles);
-            let mut limits = UserLimits::default();
-            for role in names {
-                if let (Some(role), Some(more)) = (roles.get(role), of_roles.get(role)) {
-                    rights.extend(role);
-                    limits = limits.or_larger(*more);
-                }
-            }
             let own = rights.limits.read(&format!("users.{name}.limits"))?;
-            let limits = own.or(limits).or(of_all);
+            let of_roles = Role::of(names, &roles);
+            rights.extend(&of_roles.rights);
+            let levels = Levels {
+                own,
+                roles: of_roles.limits,
+                all,
+            };
             policy.add_tokens(&name, &user)?;
-            let user = UserPolicy::new(Some(&name), &user.groups, rights, limits);
-            policy.users.insert(name, user);
+            let user = UserPolicy::new(Some(&name), user.groups, rights, levels);
+            policy.users.insert(name, Arc::new(user));
         }
         if let Some(rights) = anonymous {
-            let limits = rights.limits.read("anonymous.limits")?;
-            policy.anonymous = Some(UserPolicy::new(None, &[], rights, limits));
+            let levels = Levels {
+                own: rights.limits.read("anonymous.limits")?,
+                ..Levels::default()
+            };
+            let user = UserPolicy::new(None, Vec::new(), rights, levels);
+            policy.anonymous = Some(Arc::new(user));
         }
-        let rights = policy.users.values().chain(&policy.anonymous);
+        let users = policy.users.values().chain(&policy.anonymous);
+        let rights = users.map(|user| &user.rights);
         let mut named: Vec<_> = rights
-            .flat_map(|user| user.rights.call.iter().chain(&user.rights.serve))
+            .chain(policy.issuers.rights())
+            .flat_map(|rights| rights.call.iter().chain(&rights.serve))
             .cloned()
             .collect();
         named.sort_unstable();
@@ -211,31 +254,39 @@ impl Policy {
     }
 
     /// Returns a user; without a name, the one who has no token.
-    pub(super) fn user(&self, name: Option<&Name>) -> Option<&UserPolicy> {
+    pub(super) fn user(&self, name: Option<&Name>) -> Option<&Arc<UserPolicy>> {
         match name {
             Some(name) => self.users.get(name),
             None => self.anonymous.as_ref(),
         }
     }
 
-    /// Returns whether a user has a right for a topic.
-    pub(super) fn allows(&self, name: Option<&Name>, right: Right, topic: &TopicName) -> bool {
-        let user = self.user(name);
-        user.is_some_and(|user| user.rights.allow(right, &topic.to_string()))
+    pub(super) fn issuer_count(&self) -> usize {
+        self.issuers.count()
     }
 
-    /// Returns whether a user has a right for all topics.
-    pub(super) fn allows_everywhere(&self, name: Option<&Name>, right: Right) -> bool {
-        let user = self.user(name);
-        // No topic has this name, so only `*` matches it.
-        user.is_some_and(|user| user.rights.allow(right, "*"))
+    /// Checks the signature of a JSON Web Token, and returns what it proves and who has it; `None` if it is
+    /// none, or the broker knows no issuer.
+    pub(super) fn check_jwt(
+        &self,
+        token: &str,
+        now: SystemTime,
+    ) -> Option<Result<(Proof, Guest), JwtError>> {
+        let proof = self.issuers.check(token)?;
+        Some(proof.and_then(|proof| {
+            let guest = self.guest(&proof, now)?;
+            Ok((proof, guest))
+        }))
+    }
+
+    /// Returns who has a JSON Web Token.
+    pub(super) fn guest(&self, proof: &Proof, now: SystemTime) -> Result<Guest, JwtError> {
+        let local = |name: &Name| self.users.get(name).map(|user| &**user);
+        self.issuers.guest(proof, now, local)
     }
 
     /// Returns what a user may do with a topic.
-    pub(super) fn topic_rights(&self, name: Option<&Name>, topic: &TopicName) -> TopicRights {
-        let Some(user) = self.user(name) else {
-            return TopicRights::default();
-        };
+    pub(super) fn topic_rights(&self, user: &UserPolicy, topic: &TopicName) -> TopicRights {
         let pair = |topic: &str| Pair {
             call: user.rights.allow(Right::Call, topic),
             serve: user.rights.allow(Right::Serve, topic),
@@ -249,6 +300,22 @@ impl Policy {
         });
         let base = base.map(|base| pair(&base));
         TopicRights::new(topic, own, base)
+    }
+
+    /// Returns who has a JSON Web Token, if it is this user.
+    pub(super) fn guest_named(
+        &self,
+        name: Option<&Name>,
+        proof: &Proof,
+        now: SystemTime,
+    ) -> Option<Guest> {
+        let guest = self.guest(proof, now).ok();
+        guest.filter(|guest| Some(&guest.name) == name)
+    }
+
+    /// Returns the names of the issuers in which two policies differ.
+    pub(super) fn issuer_differences(&self, other: &Self) -> Vec<Name> {
+        self.issuers.differences(&other.issuers)
     }
 
     /// Returns the names of the users of whom two policies differ. `None` is the one without a token.
@@ -272,15 +339,63 @@ impl Policy {
 }
 
 impl UserPolicy {
-    fn new(name: Option<&Name>, groups: &[Name], mut rights: Rights, limits: UserLimits) -> Self {
+    fn new(name: Option<&Name>, groups: Vec<Name>, mut rights: Rights, levels: Levels) -> Self {
         rights.simplify();
         // They are a part of the others now.
         rights.limits = LimitsTable::default();
+        let stamp = stamp(name, &groups).into();
         Self {
             rights,
-            limits,
-            stamp: stamp(name, groups).into(),
+            levels,
+            groups,
+            stamp,
         }
+    }
+
+    /// Returns a user of an issuer, who may also be one of the configuration. The role is that of the user
+    /// and its groups together, and the limits are those of all users.
+    pub(super) fn of_issuer(
+        name: &Name,
+        local: Option<&Self>,
+        groups: Vec<Name>,
+        role: Role,
+        all: UserLimits,
+    ) -> Self {
+        let mut rights = role.rights;
+        let mut levels = Levels {
+            own: UserLimits::default(),
+            roles: role.limits,
+            all,
+        };
+        let mut all_groups = Vec::new();
+        if let Some(local) = local {
+            rights.extend(&local.rights);
+            levels.own = local.levels.own;
+            levels.roles = levels.roles.or_larger(local.levels.roles);
+            all_groups.clone_from(&local.groups);
+        }
+        for group in groups {
+            if !all_groups.contains(&group) {
+                all_groups.push(group);
+            }
+        }
+        Self::new(Some(name), all_groups, rights, levels)
+    }
+
+    /// Returns the limits of the user.
+    pub(super) fn limits(&self) -> UserLimits {
+        self.levels.nearest()
+    }
+
+    /// Returns whether the user has a right for a topic.
+    pub(super) fn allows(&self, right: Right, topic: &TopicName) -> bool {
+        self.rights.allow(right, &topic.to_string())
+    }
+
+    /// Returns whether the user has a right for all topics.
+    pub(super) fn allows_everywhere(&self, right: Right) -> bool {
+        // No topic has this name, so only `*` matches it.
+        self.rights.allow(right, "*")
     }
 }
 
@@ -363,11 +478,13 @@ mod tests {
             ("", Right::Call, "river", false),
             ("eve", Right::Call, "river", false),
         ] {
-            let allowed = policy.allows(name(user).as_ref(), right, &topic(named));
+            let user_policy = policy.user(name(user).as_ref());
+            let allowed = user_policy.is_some_and(|it| it.allows(right, &topic(named)));
             assert_eq!(allowed, expected, "{user} {right} {named}");
         }
         let elsewhere = TopicName::new("x".to_owned(), "y".to_owned(), "river".parse().unwrap());
-        assert!(!policy.allows(name("ada").as_ref(), Right::Call, &elsewhere));
+        let ada = policy.user(name("ada").as_ref()).unwrap();
+        assert!(!ada.allows(Right::Call, &elsewhere));
     }
 
     #[test]
@@ -397,7 +514,7 @@ mod tests {
             "#,
         );
         let limits = |user| {
-            let limits = policy.user(name(user).as_ref()).unwrap().limits;
+            let limits = policy.user(name(user).as_ref()).unwrap().limits();
             Quota::ALL.map(|quota| limits.get(quota))
         };
         assert_eq!(
@@ -444,11 +561,8 @@ mod tests {
     #[test]
     fn a_named_topic_is_no_response_topic() {
         let policy = policy(CONFIG);
-        let has_base = |named| {
-            policy
-                .topic_rights(name("ada").as_ref(), &topic(named))
-                .base
-        };
+        let ada = policy.user(name("ada").as_ref()).unwrap();
+        let has_base = |named| policy.topic_rights(ada, &topic(named)).base;
         let calls = Some(Pair {
             call: true,
             serve: false,

@@ -65,10 +65,10 @@ pub(crate) enum Way {
     Subprotocol,
 }
 
-const WAYS: [Way; 3] = [Way::Header, Way::Query, Way::Subprotocol];
+pub(crate) const WAYS: [Way; 3] = [Way::Header, Way::Query, Way::Subprotocol];
 
 /// A successful handshake has this status.
-const ACCEPTED: u16 = 101;
+pub(crate) const ACCEPTED: u16 = 101;
 
 /// Returns the subprotocols that a page offers to show a token.
 fn offered_with(token: &str) -> String {
@@ -818,7 +818,7 @@ async fn ask(broker: &Broker, method: &str, path: &str, token: &str, way: Way) -
     (status, body.to_owned())
 }
 
-async fn reload(broker: &Broker, token: &str) -> (u16, String) {
+pub(crate) async fn reload(broker: &Broker, token: &str) -> (u16, String) {
     ask(broker, "POST", "/api/reload", token, Way::Header).await
 }
 

@@ -11,6 +11,8 @@ mod crash;
 mod delivery;
 mod frames;
 mod handshake;
+#[cfg(feature = "jwt")]
+mod jwt;
 #[cfg(feature = "store")]
 mod keeping;
 mod lifecycle;
