@@ -383,4 +383,24 @@ mod tests {
         account.set_limits(&UserLimits::default().with(Quota::MessagesPerSecond, usize::MAX));
         assert!((0..1000).all(|_| account.count_message().is_none()));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_who_waits_goes_on_with_a_new_rate() {
+        let rate = |max| UserLimits::default().with(Quota::MessagesPerSecond, max);
+        let account = account(rate(10));
+        while account.count_message().is_none() {}
+        let after = |millis| Some(now() + Duration::from_millis(millis));
+        assert_eq!(account.first_message(), after(100));
+        account.set_limits(&rate(10));
+        assert_eq!(account.first_message(), after(100));
+        // The messages so far take 550 ms, so nine more come at once.
+        account.set_limits(&rate(20));
+        assert_eq!(account.first_message(), None);
+        for _ in 0..9 {
+            assert_eq!(account.count_message(), None);
+        }
+        assert_eq!(account.count_message(), after(50));
+        account.set_limits(&rate(10));
+        assert_eq!(account.first_message(), after(1100));
+    }
 }
