@@ -6,8 +6,10 @@ use std::process::Command;
 
 use dasf::protocol::Topic;
 use dasf::{Address, Host, HostOptions};
+use dasf_broker::Broker;
 use dasf_codegen::{Language, generate};
 use dasf_examples::reference;
+use dasf_test_support::{listen, soon, until};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
 
@@ -394,6 +396,56 @@ async fn a_client_survives_a_restart_of_the_django_broker() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_in_the_topic_fails_within_two_seconds() {
+    let broker = dasf_test_support::broker().await;
+    let folder = save_reference("nobody");
+    let arguments = [&folder, &broker.url()[..]];
+    assert_eq!(
+        python::run_beside("generated_nobody.py", &arguments).await,
+        ""
+    );
+    // What is refused does not run later.
+    assert_eq!(broker.statistics().published, 0);
+}
+
+/// Starts a module when the broker has refused the first call of a script, and another one long after
+/// the broker has restarted and refuses the second call.
+pub(crate) async fn starts_late(script: impl FnOnce(&str) -> Command) {
+    let serve = async |broker: &Broker| {
+        let module = reference::module().unwrap();
+        listen(broker, "late", module, HostOptions::default()).await
+    };
+    let refused = async |broker: &Broker, count: u64| {
+        let is_refused = until(|| broker.statistics().refused >= count);
+        soon("the refusal", is_refused).await;
+    };
+    let broker = dasf_test_support::broker().await;
+    let mut script = Dialog::start(script(&broker.url()));
+    assert_eq!(script.hear().await, "calling");
+    refused(&broker, 1).await;
+    let host = serve(&broker).await;
+    assert_eq!(script.hear().await, "3");
+    host.shutdown().await;
+    let place = broker.local_addr();
+    broker.shutdown().await;
+
+    let broker = Broker::builder().bind(place).start().await.unwrap();
+    script.say("call").await;
+    // In the time for a module that starts just now, a call is not sent so often.
+    refused(&broker, 10).await;
+    let host = serve(&broker).await;
+    assert_eq!(script.hear().await, "4");
+    script.end().await;
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_waits_for_a_module_that_starts_just_now() {
+    let folder = save_reference("late");
+    starts_late(|url| python::command("generated_late.py", &[&folder, url])).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_without_the_right_to_publish_gets_an_error() {
     let django = Django::for_test().await;
     let folder = save_reference("refused");
@@ -487,6 +539,8 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
         "generated_group.py",
         "generated_guarded.py",
         "generated_large.py",
+        "generated_late.py",
+        "generated_nobody.py",
         "generated_spellings.py",
         "generated_ways.py",
         "generated_restart.py",

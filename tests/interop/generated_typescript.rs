@@ -380,6 +380,30 @@ async fn calls_survive_a_restart_of_django() {
     drop(django);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistake_in_the_topic_fails_within_two_seconds() {
+    let broker = dasf_test_support::broker().await;
+    let seen = run("nobody.js", json!({"url": broker.url()})).await;
+    let text = "no module listens on topic nobody; start the module, or check the topic";
+    let failure = json!(["NobodyListensError", text]);
+    assert_eq!(seen["failures"], json!([failure, failure, failure]));
+    assert_eq!(seen["is_timeout"], true);
+    assert_eq!(seen["is_soon"], true);
+    // What is refused does not run later.
+    assert_eq!(broker.statistics().published, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_waits_for_a_module_that_starts_just_now() {
+    let script = compiled().await.join("late.js");
+    crate::generated_python::starts_late(|url| {
+        let mut command = Command::new("node");
+        command.arg(script).arg(json!({"url": url}).to_string());
+        command
+    })
+    .await;
+}
+
 /// A broker made by hand that fails at the worst moments.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_survives_faults_of_the_broker() {
@@ -388,7 +412,10 @@ async fn a_client_survives_faults_of_the_broker() {
         ("session", json!(true)),
         (
             "urls",
-            json!(["ws://h/ws/t", "ws://h/ws/t_…/typescript-client-…"]),
+            json!([
+                "ws://h/ws/t?nobodyListens=Refuse",
+                "ws://h/ws/t_…/typescript-client-…"
+            ]),
         ),
         (
             "request",
@@ -457,6 +484,23 @@ async fn a_client_survives_faults_of_the_broker() {
             ]),
         ),
         (
+            "unread",
+            json!([
+                [
+                    "NobodyListensError",
+                    "no module listens on topic t; start the module, or check the topic"
+                ],
+                4,
+                false
+            ]),
+        ),
+        (
+            "unread_after_loss",
+            json!(["NobodyListensError", true, true]),
+        ),
+        ("unread_marked", json!(false)),
+        ("unread_ended", json!(["ConnectionError", "none"])),
+        (
             "fatal",
             json!([
                 "ConnectionError",
@@ -519,7 +563,10 @@ async fn a_client_survives_faults_of_the_broker() {
         ),
         (
             "dasf",
-            json!(["ws://h/ws/t?a=b", {"headers": {"cookie": "c", "authorization": "Token x"}}]),
+            json!([
+                "ws://h/ws/t?a=b&nobodyListens=Refuse",
+                {"headers": {"cookie": "c", "authorization": "Token x"}}
+            ]),
         ),
         (
             "hosts",
@@ -537,7 +584,7 @@ async fn a_client_survives_faults_of_the_broker() {
                     null
                 ],
                 [
-                    "ws://[::1]:8080/ws/t",
+                    "ws://[::1]:8080/ws/t?nobodyListens=Refuse",
                     {"headers": {"a": "b", "authorization": "Token x"}}
                 ]
             ]),
@@ -624,7 +671,10 @@ async fn a_client_survives_faults_of_the_broker() {
             ]),
         ),
         ("contexts", json!(true)),
-        ("platform", json!(["ws://h/ws/t?token=x%2By", null])),
+        (
+            "platform",
+            json!(["ws://h/ws/t?nobodyListens=Refuse&token=x%2By", null]),
+        ),
         (
             "options",
             json!([

@@ -83,6 +83,14 @@ _FIRST_WAIT, _LONGEST_WAIT, _LASTING = 0.1, 5.0, 5.0
 # The number of losses of the connection after which the client gives a request up. The request
 # itself may be the cause.
 _MAX_LOSSES = 4
+# The status of the receipt for a request to a topic that nobody reads.
+_NOBODY_LISTENS = 404
+# How long the client sends such a request again, in seconds: a module may start just now. After a
+# lost connection it does so for the second number of seconds, because a broker that was started
+# again knows no topics, and the module connects again, too.
+_START_LIMIT, _RETURN_LIMIT = 0.7, 10.0
+# The shortest and the longest wait before it does so, in seconds.
+_SHORTEST_UNREAD, _LONGEST_UNREAD = 0.05, 0.25
 # How long the client waits for a pong before it pings the module again, in seconds.
 _PING_AGAIN = 0.25
 # A connection for pongs ends after these seconds without a ping. There are at most so many of them.
@@ -178,6 +186,14 @@ class NoAnswerError(DasfError, TimeoutError):
     """No response arrived within the timeout.
 
     The module may be busy, or no module listens. The call may still run.
+    """
+
+
+class NobodyListensError(NoAnswerError):
+    """The broker reports that no module listens on the topic.
+
+    The client has sent the request again before, because a module may start just now. A broker
+    without such reports lets the call wait for its timeout.
     """
 
 
@@ -636,6 +652,10 @@ class _Call:
     # The number of the connection to which the frames were last written.
     written_to: int = 0
     losses: int = 0
+    # The frames that nobody reads, as the broker reports since this time. The client sends them
+    # again.
+    unread: list[dict[str, Any]] = field(default_factory=list)
+    unread_since: float | None = None
     pieces: dict[int, str] = field(default_factory=dict)
     # The identifier of the response to which the pieces belong.
     answer: object = None
@@ -725,6 +745,8 @@ class _Socket(threading.Thread):
         self._was_useful = False
         # The number of connections so far.
         self._number = 0
+        # When a lost connection came back.
+        self.reconnected_at = -math.inf
         # The reason why there is no connection; None while there is one.
         self.failure: str | None = "the broker does not answer"
 
@@ -874,6 +896,8 @@ class _Socket(threading.Thread):
         connected.settimeout(_SILENCE_LIMIT)
         with self._lock:
             self._socket = connected
+            if self._number > 0:
+                self.reconnected_at = time.monotonic()
             self._number += 1
         if self._closing.is_set():
             return
@@ -1133,6 +1157,10 @@ class _Connection:
             address = _checked_url(address)
         self._address = address
         self._producer_url = self._url("producer", topic)
+        if not isinstance(address, Pulsar):
+            # A broker that cannot report that nobody reads the topic ignores the parameter.
+            mark = "&" if "?" in self._producer_url else "?"
+            self._producer_url += f"{mark}nobodyListens=Refuse"
         self._consumer_url = self._url("consumer", path)
         given = {
             _one_line("a header's name", name): _one_line(f"the header {name!r}", text)
@@ -1155,6 +1183,8 @@ class _Connection:
         self._context = secrets.randbelow(_CONTEXT_LIMIT)
         # The calls, and the pings without a pong.
         self._calls: dict[str, _Call] = {}
+        # Sends the frames again that nobody reads.
+        self._unread_timer: threading.Timer | None = None
         # The senders of the calls and of pongs, and others that are about to end.
         self._senders: list[_Sender] = []
         # The senders of pongs by topic, the last used one at the end.
@@ -1237,6 +1267,7 @@ class _Connection:
             calls, self._calls = self._calls, {}
             senders, self._senders = self._senders, []
             self._pong_senders = {}
+            self._stop_timer()
         for sender in senders:
             sender.stop()
         for call in calls.values():
@@ -1431,6 +1462,53 @@ class _Connection:
                     calls.remove(call)
             for call in calls:
                 self.write(call)
+            self._send_unread()
+
+    def _keep_unread(self, call: _Call) -> bool:
+        """Keep the first frame of a call, which nobody reads. The caller holds the lock.
+
+        Return False if it is too late to send the frame again.
+        """
+        now = time.monotonic()
+        since = now if call.unread_since is None else call.unread_since
+        call.unread_since = since
+        end = since + _START_LIMIT
+        if self._sockets is not None:
+            end = max(end, self._sockets[1].reconnected_at + _RETURN_LIMIT)
+        # Ever more rarely.
+        wait = min(max((now - since) / 2, _SHORTEST_UNREAD), _LONGEST_UNREAD)
+        again = min(now + wait, end)
+        if now >= end or again >= call.deadline:
+            return False
+        frame = call.frames.pop(0)
+        # No module has received it, so it is no repetition when it is sent again.
+        frame["properties"].pop("x_dasf_timeout_ms", None)
+        call.unread.append(frame)
+        if self._unread_timer is None:
+            self._unread_timer = threading.Timer(again - now, self._send_unread)
+            self._unread_timer.daemon = True
+            self._unread_timer.start()
+        return True
+
+    def _stop_timer(self) -> None:
+        timer, self._unread_timer = self._unread_timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _send_unread(self) -> None:
+        """Send the frames again that nobody reads, or leave them for the next connection."""
+        with self._writing:
+            with self._lock:
+                self._stop_timer()
+            if self._writable()[1] is None:
+                return
+            with self._lock:
+                calls = [(it, it.unread) for it in self._calls.values() if it.unread]
+                for call, _ in calls:
+                    call.unread = []
+            for call, frames in calls:
+                for frame in frames:
+                    self._send(call, frame)
 
     def _finish(self, context: str, event: _Event) -> None:
         call = self._forget(context)
@@ -1452,12 +1530,22 @@ class _Connection:
                 if it.written_to and it.frames and context in (None, it.context)
             )
             call = next(waiting, None)
-            if call is not None and result == "ok":
+            if call is None:
+                return
+            if result == "ok":
                 call.frames.pop(0)
-        if call is not None and result != "ok":
-            reason = frame.get("errorMsg")
-            text = f"{reason} ({result})" if reason else result
-            self._finish(call.context, RefusedError(text))
+                return
+            is_unread = frame.get("status") == _NOBODY_LISTENS
+            if is_unread and self._keep_unread(call):
+                return
+        if is_unread:
+            text = f"no module listens on topic {self.topic}"
+            hint = "start the module, or check the topic"
+            self._finish(call.context, NobodyListensError(f"{text}; {hint}"))
+            return
+        reason = frame.get("errorMsg")
+        text = f"{reason} ({result})" if reason else result
+        self._finish(call.context, RefusedError(text))
 
     def _on_delivery(self, frame: dict[str, Any]) -> None:
         sockets = self._sockets

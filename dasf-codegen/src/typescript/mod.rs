@@ -24,7 +24,7 @@ use types::{Direction, Types, remarks, type_name};
 const RUNTIME: &str = include_str!("runtime.ts");
 
 /// The names of types and values that every file defines or uses.
-const RESERVED: [&str; 71] = [
+const RESERVED: [&str; 77] = [
     "Answer",
     "ArgumentError",
     "Array",
@@ -47,14 +47,17 @@ const RESERVED: [&str; 71] = [
     "JSON",
     "KEEP_ALIVE",
     "LONGEST",
+    "LONGEST_UNREAD",
     "Link",
     "MAX_LOSSES",
     "Map",
     "Math",
     "ModuleError",
     "NAME_LETTERS",
+    "NOBODY_LISTENS",
     "NO_USER",
     "NaN",
+    "NobodyListensError",
     "Number",
     "Object",
     "Outgoing",
@@ -68,13 +71,16 @@ const RESERVED: [&str; 71] = [
     "PulsarAddress",
     "Purpose",
     "RECEIPT_LIMIT",
+    "RETURN_LIMIT",
     "Readonly",
     "Record",
     "RefusedError",
     "RequestTooLargeError",
     "ResultError",
     "SHAPES",
+    "SHORTEST_UNREAD",
     "SLOWEST_LINK",
+    "START_LIMIT",
     "SendWay",
     "SendWindow",
     "Sendable",

@@ -171,7 +171,16 @@ export class RefusedError extends DasfError {
  * may still run.
  */
 export class TimeoutError extends DasfError {
-  override readonly name = "TimeoutError";
+  override readonly name: string = "TimeoutError";
+}
+
+/**
+ * The broker reports that no module listens on the topic. The client has sent the request again
+ * before, because a module may start just now. A broker without such reports lets the call wait for
+ * its timeout.
+ */
+export class NobodyListensError extends TimeoutError {
+  override readonly name = "NobodyListensError";
 }
 
 /** There is no connection to the broker, or the client is closed. */
@@ -270,6 +279,7 @@ interface Frame {
   context?: unknown;
   result?: unknown;
   errorMsg?: unknown;
+  status?: unknown;
 }
 
 /** The properties of a message. */
@@ -458,6 +468,19 @@ const CLOSE_LIMIT = 5_000;
 const UNRECEIPTED_LIMIT = 256;
 /** The number of losses of the connection after which the client gives a message up. */
 const MAX_LOSSES = 4;
+/** The status of the receipt for a request to a topic that nobody reads. */
+const NOBODY_LISTENS = 404;
+/** How long the client sends such a request again, in milliseconds: a module may start just now. */
+const START_LIMIT = 700;
+/**
+ * How long it does so after a lost connection, in milliseconds. A broker that was started again
+ * knows no topics, and the module connects again, too.
+ */
+const RETURN_LIMIT = 10_000;
+/** The shortest wait before it does so, in milliseconds. */
+const SHORTEST_UNREAD = 50;
+/** The longest wait before it does so, in milliseconds. */
+const LONGEST_UNREAD = 250;
 /** How long the client waits for a pong before it pings the module again, in milliseconds. */
 const PING_AGAIN = 250;
 /** How long a connection for pongs stays open without a ping, in milliseconds. */
@@ -489,6 +512,8 @@ interface Purpose {
 class Link {
   /** The reason why there is no connection; undefined while there is one. */
   failure: string | undefined = "the connection is not open yet";
+  /** When a lost connection came back, in milliseconds; 0 before. */
+  reconnectedAt = 0;
   readonly #purpose: Purpose;
   #socket: WebSocketLike | undefined;
   #timer: unknown;
@@ -524,7 +549,9 @@ class Link {
       if (socket !== this.#socket) return;
       platform.clearTimeout(this.#timer);
       this.failure = undefined;
-      this.#openedAt = Date.now();
+      const now = Date.now();
+      if (this.#openedAt > 0) this.reconnectedAt = now;
+      this.#openedAt = now;
       this.#purpose.opened();
     };
     socket.onmessage = (event) => {
@@ -786,6 +813,8 @@ interface Call {
   readonly held: readonly string[];
   /** The connection to the module that asked last. */
   sender: TopicSender | undefined;
+  /** Since when the broker reports that nobody reads the topic, in milliseconds. */
+  unreadSince: number | undefined;
   /** Called at the end of the call. */
   ended: (() => void) | undefined;
   resolve(answer: Answer): void;
@@ -812,6 +841,9 @@ export class Caller {
   /** The messages to send, in this order. A set, because ended calls are removed from it. */
   #queue = new Set<Outgoing>();
   #unreceipted: Outgoing[] = [];
+  /** The messages that nobody reads, as the broker reports. The client sends them again. */
+  readonly #unread = new Set<Outgoing>();
+  #unreadTimer: unknown;
   #apiInfo: Promise<Record<string, unknown>> | undefined;
   /** The connections to the topics of asking modules, also those that are being closed. */
   readonly #senders = new Set<TopicSender>();
@@ -935,7 +967,10 @@ export class Caller {
       let messages: Outgoing[] = [];
       const settle = () => {
         this.#calls.delete(context);
-        for (const message of messages) this.#queue.delete(message);
+        for (const message of messages) {
+          this.#queue.delete(message);
+          this.#unread.delete(message);
+        }
         call.sender?.stop();
         call.ended?.();
         platform.clearTimeout(timer);
@@ -950,6 +985,7 @@ export class Caller {
         size: 0,
         held: isOnDemand ? pieces : [],
         sender: undefined,
+        unreadSince: undefined,
         ended: undefined,
         resolve: (answer) => (settle(), resolve(answer)),
         reject: (error) => (settle(), reject(error)),
@@ -1061,7 +1097,8 @@ export class Caller {
       lost: (reason) => this.#lost(reason),
     });
     this.#producer ??= new Link({
-      open: () => this.#socket("producer", this.#topic),
+      // A broker that cannot report that nobody reads the topic ignores the parameter.
+      open: () => this.#socket("producer", this.#topic, undefined, "nobodyListens=Refuse"),
       heard: (frame) => this.#settle(frame),
       opened,
       lost: (reason) => {
@@ -1108,20 +1145,50 @@ export class Caller {
   }
 
   /** Matches a receipt of the broker with its message. */
-  #settle({ context, result, errorMsg }: Frame): void {
+  #settle({ context, result, errorMsg, status }: Frame): void {
     if (typeof result !== "string") return;
     // A rejection without a context (Pulsar's reaction to bad JSON) belongs to the first message.
     const isMeant = ({ properties: { requestContext } }: Outgoing) =>
       requestContext === String(context ?? requestContext);
     const index = this.#unreceipted.findIndex(isMeant);
     const [message] = index < 0 ? [] : this.#unreceipted.splice(index, 1);
-    if (result !== "ok") {
+    if (result === "ok") {
+      message?.accepted?.();
+    } else if (status === NOBODY_LISTENS) {
+      if (message && !this.#keepUnread(message)) {
+        const hint = "start the module, or check the topic";
+        const text = `no module listens on topic ${this.#topic}; ${hint}`;
+        message.call.reject(new NobodyListensError(text));
+      }
+    } else {
       const reason = typeof errorMsg === "string" ? `${errorMsg} (${result})` : result;
       const text = `the broker rejected the request to topic ${this.#topic}: ${reason}`;
       message?.call.reject(new RefusedError(text));
-    } else {
-      message?.accepted?.();
     }
+    this.#publish();
+  }
+
+  /** Keeps a message that nobody reads, to send it again. Returns false if it is too late. */
+  #keepUnread(message: Outgoing): boolean {
+    const { call } = message;
+    const now = Date.now();
+    const since = (call.unreadSince ??= now);
+    const reconnectedAt = this.#producer?.reconnectedAt ?? 0;
+    const end = Math.max(since + START_LIMIT, reconnectedAt + RETURN_LIMIT);
+    // Ever more rarely.
+    const wait = Math.min(Math.max((now - since) / 2, SHORTEST_UNREAD), LONGEST_UNREAD);
+    const again = Math.min(now + wait, end);
+    const isEnded = !this.#calls.has(call.context);
+    if (isEnded || now >= end || again >= call.deadline) return false;
+    this.#unread.add(message);
+    this.#unreadTimer ??= platform.setTimeout(() => this.#sendUnread(), again - now);
+    return true;
+  }
+
+  #sendUnread(): void {
+    this.#unreadTimer = undefined;
+    for (const message of this.#unread) this.#queue.add(message);
+    this.#unread.clear();
     this.#publish();
   }
 
@@ -1252,6 +1319,9 @@ export class Caller {
     this.#producer = this.#consumer = undefined;
     this.#queue.clear();
     this.#unreceipted = [];
+    this.#unread.clear();
+    platform.clearTimeout(this.#unreadTimer);
+    this.#unreadTimer = undefined;
     const senders = [...this.#senders];
     for (const sender of senders) sender.stop();
     const endings = senders.map(({ ended }) => ended);
@@ -1259,11 +1329,12 @@ export class Caller {
   }
 }
 
-/** A function that opens the socket of a topic. */
+/** A function that opens the socket of a topic. Only a DASF broker gets the parameter. */
 type SocketMaker = (
   role: "producer" | "consumer",
   topic: string,
   subscription?: string,
+  parameter?: string,
 ) => WebSocketLike;
 
 /** Returns a function that opens sockets at the address in the options. */
@@ -1293,10 +1364,11 @@ function socketMaker(options: ClientOptions): SocketMaker {
     const scheme = pulsar ? "Bearer" : "Token";
     handshake["authorization"] = `${scheme} ${token}`;
   }
-  return (role, topic, subscription) => {
+  return (role, topic, subscription, parameter) => {
     const [base = "", query] = baseOfPulsar ? [baseOfPulsar(role)] : url.split("?");
     const parameters = query ? [query] : [];
     if (pulsar && subscription) parameters.push("subscriptionMode=NonDurable");
+    if (!pulsar && parameter) parameters.push(parameter);
     if (token !== undefined && !options.WebSocket) {
       parameters.push(`token=${encodeURIComponent(token)}`);
     }

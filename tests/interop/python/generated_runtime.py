@@ -51,6 +51,7 @@ class Sockets:
 
     def __init__(self) -> None:
         self.number = 0
+        self.reconnected_at = -math.inf
         self.socket: Any = None
 
     def current(self) -> tuple[int, Any]:
@@ -110,11 +111,11 @@ def addresses() -> None:
 
     for base in ("ws://h:1/ws", "ws://h:1/ws/"):
         producer, consumer, headers = urls(base)
-        assert producer == "ws://h:1/ws/demo"
+        assert producer == "ws://h:1/ws/demo?nobodyListens=Refuse"
         assert consumer == "ws://h:1/ws/NAME/python-client-ID"
         assert not headers
     found = urls("wss://h/ws?token=x", token="secret")
-    assert found[0] == "wss://h/ws/demo?token=x"
+    assert found[0] == "wss://h/ws/demo?token=x&nobodyListens=Refuse"
     assert found[1].endswith("/python-client-ID?token=x")
     assert found[2] == {"authorization": "Token secret"}
     found = urls(Pulsar("h", 80, tenant="t", namespace="n", tls=True), token="secret")
@@ -135,8 +136,9 @@ def addresses() -> None:
     ]:
         found = urls(Pulsar(host, 80))
         assert found[0].startswith(f"ws://{place}/ws/v2/producer/"), found
-    assert urls("ws://[::1]:8080/ws\r\n")[0] == "ws://[::1]:8080/ws/demo"
-    assert urls("ws://[::1]")[0] == "ws://[::1]/demo"
+    asks = "?nobodyListens=Refuse"
+    assert urls("ws://[::1]:8080/ws\r\n")[0] == f"ws://[::1]:8080/ws/demo{asks}"
+    assert urls("ws://[::1]")[0] == f"ws://[::1]/demo{asks}"
 
     # The message names the mistake, and contains no password.
     secret = "the broker's address contains a user name; use a token instead"
@@ -262,7 +264,9 @@ def strangers() -> None:
         deliver(on, call, "", messageType="fetch", response_topic="z" * 200)
         deliver(on, call, in_base64(b"{}"), messageType="progress")
     in_vain = "ignoring a request for a payload on topic '" + "z" * 96 + "..."
-    assert logged[1] == f"{in_vain}; further warnings of this kind are not logged", logged
+    assert (
+        logged[1] == f"{in_vain}; further warnings of this kind are not logged"
+    ), logged
     assert logged[2].startswith("cannot read a progress report: "), logged
     # Each client logs a warning once.
     other = connection()
@@ -503,6 +507,101 @@ def refusals() -> None:
     on._on_receipt({"result": "send-error", "errorMsg": "bad JSON"})
     assert not events
     assert [str(it) for it in others] == ["bad JSON (send-error)"]
+
+
+class Timer:
+    """A timer that runs when the test says so."""
+
+    made: list["Timer"] = []
+
+    def __init__(self, wait: float, run: Any) -> None:
+        assert 0 < wait <= client._LONGEST_UNREAD
+        self.run = run
+        self.is_cancelled = False
+        self.made.append(self)
+
+    def start(self) -> None:
+        pass
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+def nobody() -> None:
+    text = "no module listens on topic demo; start the module, or check the topic"
+
+    def refuse(on: Any, call: Any) -> None:
+        receipt = {"context": call.context, "result": "nobody", "status": 404}
+        on._on_receipt(receipt)
+
+    def sent(wire: Any, call: Any) -> list[Any]:
+        frames = (it for it in wire.sent if it["context"] == call.context)
+        return [it["properties"].get("fragment") for it in frames]
+
+    original: Any = threading.Timer
+    threading.Timer = Timer  # type: ignore[assignment, misc]
+    on = connection()
+    producer = on._sockets[1]
+    wire = producer.connect()
+    large, events = begin(on, b"0" * (client._FRAME_LIMIT + 1))
+    small, others = begin(on)
+    for call in (large, large, small):
+        refuse(on, call)
+    # One timer for all of them.
+    (timer,) = Timer.made
+    assert sent(wire, large) == [0, 1] and sent(wire, small) == [None]
+    timer.run()
+    assert sent(wire, large) == [0, 1, 0, 1] and sent(wire, small) == [None, None]
+    assert all("x_dasf_repeated" not in it["properties"] for it in wire.sent)
+    on._on_receipt({"context": large.context, "result": "ok"})
+
+    # The frames wait for the connection if there is none.
+    for call in (large, small):
+        refuse(on, call)
+    consumer = on._sockets[0]
+    consumer.socket = None
+    Timer.made[1].run()
+    assert sent(wire, small) == [None, None]
+    consumer.connect()
+    on._resend()
+    assert sent(wire, large) == [0, 1, 0, 1, 1] and sent(wire, small) == [None] * 3
+    for call in (large, small):
+        refuse(on, call)
+    wire = producer.connect()
+    on._resend()
+    assert Timer.made[2].is_cancelled
+    assert sent(wire, large) == [1] and sent(wire, small) == [None]
+    assert large.losses == small.losses == 0
+    assert all("x_dasf_repeated" not in it["properties"] for it in wire.sent)
+
+    # After its time, a call fails. After a lost connection it has more time, up to its timeout.
+    large.unread_since -= client._START_LIMIT
+    producer.reconnected_at = time.monotonic() - client._RETURN_LIMIT
+    refuse(on, large)
+    assert [(type(it), str(it)) for it in events] == [(client.NobodyListensError, text)]
+    small.unread_since -= client._START_LIMIT
+    small.deadline += 60
+    producer.reconnected_at += 1
+    refuse(on, small)
+    assert not others
+    Timer.made[3].run()
+    small.deadline = time.monotonic()
+    refuse(on, small)
+    assert [type(it) for it in others] == [client.NobodyListensError]
+
+    # What has ended is not sent, also at the end of the client.
+    ended, _ = begin(on)
+    refuse(on, ended)
+    on.end(ended)
+    Timer.made[4].run()
+    assert sent(wire, ended) == [None]
+    last, _ = begin(on)
+    refuse(on, last)
+    on._sockets = None
+    on.close()
+    assert Timer.made[5].is_cancelled
+    assert issubclass(client.NobodyListensError, client.NoAnswerError)
+    threading.Timer = original  # type: ignore[misc]
 
 
 def readers() -> None:
@@ -1045,6 +1144,7 @@ proxies()
 answers()
 requests()
 refusals()
+nobody()
 readers()
 ends()
 redirects()

@@ -246,6 +246,55 @@ const seen: Record<string, unknown> = {};
 }
 
 {
+  // The broker reports that nobody reads the topic.
+  mock.timers.enable({ apis: ['setTimeout', 'Date'], now: Date.now() });
+  const { client, producer } = await connect();
+  const refuse = (socket: Socket, { context }: Frame) =>
+    socket.frame({ context, result: 'nobody', status: 404 });
+  const refuseAll = async (socket: Socket, call: Promise<unknown>) => {
+    const frames: Frame[] = [];
+    for (;;) {
+      const next = socket.sent.next();
+      const frame = await Promise.race([call.then(() => undefined), next]);
+      if (!frame) return { frames, next };
+      frames.push(frame);
+      refuse(socket, frame);
+      mock.timers.tick(250);
+    }
+  };
+  const unread = failure(client.add({ a: 1 }));
+  const { frames } = await refuseAll(producer, unread);
+  const isMarked = frames.some(({ properties }) => 'x_dasf_repeated' in properties);
+  seen.unread = [await unread, frames.length, isMarked];
+
+  // After a lost connection, a request has more time.
+  producer.drop('gone');
+  mock.timers.tick(100);
+  const again = await sockets.producer.next();
+  const unreadAgain = failure(client.add({ a: 2 }));
+  const begun = Date.now();
+  const { next } = await refuseAll(again, unreadAgain);
+  const isLong = Date.now() - begun >= 10_000;
+  seen.unread_after_loss = [(await unreadAgain)[0], isLong, Date.now() - begun < 11_000];
+
+  // It waits for the next connection, and does not come after its end.
+  const late = client.add({ a: 3 });
+  refuse(again, await next);
+  again.drop('gone');
+  mock.timers.tick(250);
+  const last = await sockets.producer.next();
+  const frame = await last.sent.next();
+  refuse(last, frame);
+  seen.unread_marked = 'x_dasf_repeated' in frame.properties;
+  const ended = failure(late);
+  await client.close();
+  mock.timers.tick(1_000);
+  const none = new Promise(setImmediate).then(() => 'none');
+  seen.unread_ended = [(await ended)[0], await Promise.race([last.sent.next(), none])];
+  mock.timers.reset();
+}
+
+{
   // The client gives up a request that breaks the connection.
   const { client, producer } = await connect();
   const fatal = failure(client.add({ a: 1 }));
