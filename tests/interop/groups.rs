@@ -167,9 +167,12 @@ async fn the_work_of_a_topic_is_shared(broker: &TestBroker) {
     }
     let client = team.connect().await;
     let open = async {
-        // Each worker runs two calls, so the workers must share the rest.
-        team.gate.arrivals(6).await;
+        // Each worker runs two calls, and cannot take more before one of them ends. How many it runs after
+        // that depends on how quick it is.
+        let mut first = team.gate.arrivals(6).await;
         team.gate.open();
+        first.sort_unstable();
+        assert_eq!(first, ["ada", "ada", "bob", "bob", "cyd", "cyd"]);
     };
     let topic = team.topic.as_str();
     let calls = join_all((0..CALLS).map(|_| client.hold(topic).into_future()));
@@ -179,11 +182,6 @@ async fn the_work_of_a_topic_is_shared(broker: &TestBroker) {
         *shares.entry(answer.unwrap()).or_default() += 1;
     }
     assert_eq!(shares.len(), 3, "{shares:?}");
-    let fair = CALLS / 3;
-    assert!(
-        shares.values().all(|&share| share >= fair / 2),
-        "{shares:?}"
-    );
     let arrived = team.gate.arrived.borrow().len();
     assert_eq!(arrived, CALLS, "each ran once");
     for worker in workers {
