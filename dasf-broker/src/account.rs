@@ -14,6 +14,11 @@ use crate::clock::now;
 /// The time whose messages a user may publish at once.
 const BURST: Duration = Duration::from_secs(1);
 
+/// How long a connection waits at most for its next message, also if all connections of its user together then
+/// send more than they may. Clients take a connection for lost after 18 s without a receipt, and would send
+/// their messages again on another one.
+const MAX_HOLD: Duration = Duration::from_secs(10);
+
 /// The account of a user.
 #[derive(Debug)]
 pub(crate) struct Account {
@@ -37,9 +42,10 @@ struct Count {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum OverLimit {
     #[error(
-        "the user has {max} {}s, the limit {} of user {user}; close some, or ask the operator of the \
-         broker for a higher limit",
+        "the user may have at most {max} {}{}, the limit {} of user {user}; close some, or ask the operator \
+         of the broker for a higher limit",
         thing.name(),
+        if *max == 1 { "" } else { "s" },
         thing.quota().name()
     )]
     Number {
@@ -189,6 +195,10 @@ pub(crate) struct Counted {
 }
 
 impl Counted {
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
     pub(crate) fn is_of(&self, account: &Arc<Account>) -> bool {
         Arc::ptr_eq(&self.account, account)
     }
@@ -236,6 +246,15 @@ struct Rate {
     due: AtomicU64,
 }
 
+/// How far in the future the messages so far may be due, in nanoseconds.
+const LATEST: u64 = nanoseconds(BURST.saturating_add(MAX_HOLD));
+
+const fn nanoseconds(time: Duration) -> u64 {
+    const SECOND: u64 = 1_000_000_000;
+    let whole = time.as_secs().saturating_mul(SECOND);
+    whole.saturating_add(time.subsec_nanos() as u64)
+}
+
 impl Rate {
     fn new() -> Self {
         Self {
@@ -257,7 +276,8 @@ impl Rate {
         let change = |due: u64| {
             let rest = u128::from(due.saturating_sub(now)) * u128::from(cost);
             let rest = rest.checked_div(u128::from(before)).unwrap_or_default();
-            Some(now.saturating_add(u64::try_from(rest).unwrap_or(u64::MAX)))
+            let rest = u64::try_from(rest).unwrap_or(u64::MAX);
+            Some(now.saturating_add(rest.min(LATEST)))
         };
         // The closure always changes the value.
         let _ = self
@@ -267,8 +287,7 @@ impl Rate {
 
     /// The time since the start in nanoseconds.
     fn now(&self) -> u64 {
-        let now = now().saturating_duration_since(self.start);
-        u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+        nanoseconds(now().saturating_duration_since(self.start))
     }
 
     /// Returns whether the messages of a whole [`BURST`] may come at once.
@@ -283,7 +302,10 @@ impl Rate {
             return None;
         }
         let now = self.now();
-        let later = |due: u64| due.max(now).saturating_add(cost.saturating_mul(messages));
+        let later = |due: u64| {
+            let due = due.max(now).saturating_add(cost.saturating_mul(messages));
+            due.min(now.saturating_add(LATEST))
+        };
         let before = match messages {
             0 => self.due.load(Ordering::Relaxed),
             _ => {
@@ -294,8 +316,8 @@ impl Rate {
                 updated.unwrap_or_else(|due| due)
             }
         };
-        let burst = u64::try_from(BURST.as_nanos()).unwrap_or(u64::MAX);
-        let next = later(before).saturating_sub(burst);
+        let next = later(before).saturating_add(cost);
+        let next = next.saturating_sub(nanoseconds(BURST));
         if next <= now {
             return None;
         }
@@ -364,7 +386,7 @@ mod tests {
         let time = Duration::from_millis(100);
         for round in 0..3 {
             let begin = now();
-            for _ in 0..10 {
+            for _ in 0..9 {
                 assert_eq!(account.first_message(), None, "{round}");
                 assert_eq!(account.count_message(), None, "{round}");
             }
@@ -393,7 +415,7 @@ mod tests {
         assert_eq!(account.first_message(), after(100));
         account.set_limits(&rate(10));
         assert_eq!(account.first_message(), after(100));
-        // The messages so far take 550 ms, so nine more come at once.
+        // The messages so far take 500 ms, so ten more come at once.
         account.set_limits(&rate(20));
         assert_eq!(account.first_message(), None);
         for _ in 0..9 {
@@ -402,5 +424,23 @@ mod tests {
         assert_eq!(account.count_message(), after(50));
         account.set_limits(&rate(10));
         assert_eq!(account.first_message(), after(1100));
+    }
+
+    /// Clients would take their connections for lost.
+    #[tokio::test(start_paused = true)]
+    async fn no_connection_waits_longer_than_clients_do() {
+        let rate = |max| UserLimits::default().with(Quota::MessagesPerSecond, max);
+        let account = account(rate(1));
+        let longest = |account: &Account| account.first_message().unwrap() - now();
+        for _ in 0..1000 {
+            let _ = account.count_message();
+        }
+        assert!(longest(&account) <= MAX_HOLD + Duration::from_secs(1));
+        tokio::time::advance(2 * MAX_HOLD).await;
+        assert_eq!(account.first_message(), None, "it has paid");
+        account.set_limits(&rate(10_000));
+        while account.count_message().is_none() {}
+        account.set_limits(&rate(1));
+        assert!(longest(&account) <= MAX_HOLD + Duration::from_secs(1));
     }
 }

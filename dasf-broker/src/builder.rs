@@ -321,7 +321,8 @@ impl Builder {
     /// Sets the time between two pings of a peer. The broker disconnects a peer that has answered
     /// none of the last two pings when the third is due. Every byte that comes from the peer is a sign
     /// of life, too. After a frame of more than 32 KiB the peer has as much more time as a link of 4 KiB
-    /// per second needs for it, unless the peer pings by itself. Default: 6 seconds.
+    /// per second needs for it, unless the peer pings by itself. While the broker reads nothing from a peer,
+    /// because it sends more than it may, only a peer that does not read is disconnected. Default: 6 seconds.
     pub fn ping_interval(mut self, interval: Duration) -> Self {
         self.limits.ping_interval = interval;
         self
@@ -584,7 +585,7 @@ impl Broker {
     /// topic. Without a file, it does nothing.
     ///
     /// The settings are for topics that exist, too, with two exceptions. Topics that exist stay in the store, or
-    /// out of it. The number of redeliveries is for consumers that connect from now on.
+    /// out of it. `max_redeliveries` and `dead_letters` are for consumers that connect from now on.
     ///
     /// Returns the names of the users for whom something has changed; `anonymous` stands for peers without
     /// a token, and `issuer NAME` for all users of an issuer.

@@ -279,7 +279,7 @@ impl Server {
         Ok(caller)
     }
 
-    /// Reads the configuration again.
+    /// Tells whether the broker can accept messages.
     fn health(&self) -> Result<Response, Refusal> {
         if self.hub.has_working_store() {
             return Ok("ok".into_response());
@@ -288,6 +288,7 @@ impl Server {
         Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason))
     }
 
+    /// Reads the configuration again.
     fn reload(&self, parts: &Parts, connection: &ConnectionHandle) -> Result<Response, Refusal> {
         let caller = self.authenticate(parts, connection)?;
         caller.check_everywhere(Right::Admin)?;

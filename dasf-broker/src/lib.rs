@@ -179,10 +179,10 @@
 //! commas between them) to every message, except answers to a caller's response topic and messages of peers
 //! without a token. It refuses messages that come with one of these properties, also without users.
 //!
-//! **Changes.** [`Broker::reload`] and [`Broker::set_config`] replace the users, their rights and the settings
-//! of topics while the broker runs, and the keys of issuers. It closes the connections of peers whose token or
-//! right is gone with code 1008. A link stays, and only ends to read the topic, with status 403. When a token
-//! expires, its connections close.
+//! **Changes.** [`Broker::reload`] and [`Broker::set_config`] replace the users, their rights, the keys of
+//! issuers and the settings of topics while the broker runs. The broker closes the connections of peers whose
+//! token or right is gone with code 1008. A link stays, and only ends to read the topic, with status 403. When a
+//! token expires, its connections close.
 //!
 //! ## Limits of users
 //!
@@ -203,8 +203,8 @@
 //!
 //! A refusal names the limit and the user: `the limit max_topics of user ada`. Handshakes, and topics on a
 //! link, are refused with status 429, and messages in their receipts. Beyond `max_messages_per_second`, the
-//! broker reads no further frames of the connection for a while, so that TCP slows it down: receipts come in
-//! order, and a publisher that learns of a refusal would only send again. [`Broker::reload`] changes the
+//! broker reads no further frames of the connection for a while, at most 10 s for each message, so that TCP
+//! slows it down: receipts come in order, and a publisher that learns of a refusal would only send again. [`Broker::reload`] changes the
 //! limits of users who are connected. What they have already stays.
 //!
 //! # Messages

@@ -133,6 +133,7 @@ impl Limits {
     pub(crate) fn with(&self, settings: &TopicSettings) -> Self {
         let mut limits = Self {
             topics: Vec::new(),
+            configured_topics: Vec::new(),
             ..self.clone()
         };
         if let Some(messages) = settings.max_messages {

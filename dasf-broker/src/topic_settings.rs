@@ -175,7 +175,7 @@ pub(crate) struct Size(pub(crate) usize);
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(
     untagged,
-    expecting = "a number of bytes, or a text with a unit such as \"64 MiB\""
+    expecting = "a number, or a text with a unit such as \"64 MiB\""
 )]
 pub(crate) enum NumberOrText {
     Number(u64),
@@ -306,7 +306,7 @@ mod tests {
             ),
             (
                 json!({"pattern": "*", "max_bytes": true}),
-                "a number of bytes, or a text",
+                "a number, or a text with a unit",
             ),
             (json!({"pattern": "*", "max_messages": 0}), "nonzero"),
             (json!({"pattern": "*", "max_redeliveries": 0}), "nonzero"),

@@ -10,7 +10,8 @@ use crate::{steps, tools};
 const MDBOOK: Tool = Tool {
     package: "mdbook",
     version: "0.5.4",
-    options: &["--no-default-features", "--features", "search"],
+    // It makes this book in a second also without optimization, which takes a minute to build.
+    options: &["--debug", "--no-default-features", "--features", "search"],
 };
 
 /// Makes the book in `target/book`.

@@ -66,7 +66,7 @@ pub enum ConfigError {
         /// What is wrong.
         problem: String,
     },
-    /// A user has a role or a group, or a group has a role, that the configuration does not define.
+    /// A user or an issuer has a role or a group, or a group has a role, that the configuration does not define.
     #[error(
         "{key} contains {name:?}, but there is no table [{table}.{name}]; add it, or correct the name"
     )]
@@ -78,7 +78,7 @@ pub enum ConfigError {
         /// The table in which the name is missing.
         table: &'static str,
     },
-    /// A limit of users is none.
+    /// A limit of users has an unknown name or a wrong value.
     #[error("{key}: {problem}")]
     Limit {
         /// The key, such as `users.ada.limits.max_topics`.
@@ -89,6 +89,17 @@ pub enum ConfigError {
     /// The configuration has users, and the broker was started without users.
     #[error("the configuration has users, and the broker was started without; start it again")]
     UsersAtStart,
+    /// The configuration has neither users nor issuers, and the broker was started with some.
+    #[error(
+        "the configuration has no users, and the broker was started with users, who would all lose their rights; \
+         start it again if that is meant"
+    )]
+    NoUsers,
+    /// A user has the name that stands for programs without a token.
+    #[error(
+        "no user is called `anonymous`, which stands for programs without a token; use the table [anonymous]"
+    )]
+    Anonymous,
     /// Two users have the same token.
     #[error(
         "the users {first} and {second} have the same token; make one for each with `dasf-broker token new`"
@@ -293,6 +304,8 @@ mod tests {
             );
         }
         assert!(error("[users.'a b']").to_string().contains("a b"));
+        let reserved = error("[users.anonymous]");
+        assert!(matches!(reserved, ConfigError::Anonymous), "{reserved}");
     }
 
     #[cfg(not(feature = "jwt"))]

@@ -66,6 +66,8 @@ pub(crate) struct Access {
     /// The file of the configuration.
     file: Option<PathBuf>,
     audit: Option<Arc<AuditLog>>,
+    /// Two changes at once would mix the parts of two configurations.
+    changing: Mutex<()>,
 }
 
 #[derive(Debug)]
@@ -132,6 +134,7 @@ impl Access {
             guard: token.map_or(Guard::Nobody, Guard::Token),
             file,
             audit: audit.map(Arc::new),
+            changing: Mutex::default(),
         }
     }
 
@@ -151,6 +154,7 @@ impl Access {
             guard: Guard::Users(Arc::new(users)),
             file,
             audit: audit.map(Arc::new),
+            changing: Mutex::default(),
         }
     }
 
@@ -168,8 +172,9 @@ impl Access {
         let Some(file) = &self.file else {
             return Ok(None);
         };
+        let _changing = self.lock_changes();
         let loaded = Config::load(file);
-        match loaded.and_then(|config| self.replace(config, set_topics)) {
+        match loaded.and_then(|config| self.put(config, set_topics)) {
             Ok(changed) => Ok(Some(changed)),
             Err(error) => {
                 self.record(&Event {
@@ -189,7 +194,21 @@ impl Access {
         config: Config,
         set_topics: impl FnOnce(&[TopicRule]),
     ) -> Result<Vec<String>, ConfigError> {
+        let _changing = self.lock_changes();
+        self.put(config, set_topics)
+    }
+
+    fn lock_changes(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn put(
+        &self,
+        config: Config,
+        set_topics: impl FnOnce(&[TopicRule]),
+    ) -> Result<Vec<String>, ConfigError> {
         let users = match &self.guard {
+            Guard::Users(_) if !config.has_users() => return Err(ConfigError::NoUsers),
             Guard::Users(users) => users,
             Guard::Nobody | Guard::Token(_) => {
                 if config.has_users() {

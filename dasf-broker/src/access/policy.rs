@@ -8,6 +8,7 @@ use std::time::SystemTime;
 
 use sha2::{Digest, Sha256};
 
+use super::ANONYMOUS;
 use super::config::{ConfigError, check_names};
 use super::file::{File, Hash, Name, Rights, User};
 use super::issuer::{Guest, Issuers, JwtError, Proof};
@@ -172,6 +173,9 @@ impl Policy {
             named: Vec::new(),
         };
         for (name, mut user) in users {
+            if name.as_str() == ANONYMOUS {
+                return Err(ConfigError::Anonymous);
+            }
             check_names(
                 || format!("users.{name}.roles"),
                 &user.roles,

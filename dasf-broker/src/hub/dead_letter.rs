@@ -25,7 +25,10 @@ impl Hub {
     /// there. Its retention starts again.
     pub(super) fn dead_letter(&self, name: &TopicName, letter: &DeadLetter, effects: &mut Effects) {
         let DeadLetter {
-            message, topic: to, ..
+            message,
+            topic: to,
+            account,
+            ..
         } = letter;
         let Some(loaded) = message.load_now() else {
             self.counters.dropped.add(1);
@@ -35,14 +38,19 @@ impl Hub {
         let budget = message.budget();
         let copy = Message::copy(loaded.content(), &self.origin, budget, now(), to.topic());
         let copy_id = copy.id();
-        let published = self.with_topic(to, None, None, |topic| -> Result<(), DeadLetterError> {
-            // It may contain requests.
-            topic.set_tenure(Tenure::Requests);
-            topic.insert(copy, effects)?;
-            // A consumer may get the dead letter as soon as the lock is free.
-            self.counters.dead_lettered.add(1);
-            Ok(())
-        });
+        let published = self.with_topic(
+            to,
+            account.as_ref(),
+            None,
+            |topic| -> Result<(), DeadLetterError> {
+                // It may contain requests.
+                topic.set_tenure(Tenure::Requests);
+                topic.insert(copy, effects)?;
+                // A consumer may get the dead letter as soon as the lock is free.
+                self.counters.dead_lettered.add(1);
+                Ok(())
+            },
+        );
         let is_logged = self.log.allows(Line::DeadLetter);
         match published {
             Ok(_) if !is_logged => {}

@@ -35,8 +35,8 @@ pub(super) struct Kept {
     is_refused: AtomicBool,
     /// Whether the content is gone.
     is_lost: AtomicBool,
-    /// Whether the message stays on the disk when its queues no longer have it.
-    stays_on_disk: AtomicBool,
+    /// Whether the disk failed when the content was read, so that a later start may read it.
+    is_unread: AtomicBool,
     content: Mutex<InMemory>,
 }
 
@@ -79,7 +79,7 @@ impl Kept {
             has_more_rows: AtomicBool::new(false),
             is_refused: AtomicBool::new(false),
             is_lost: AtomicBool::new(false),
-            stays_on_disk: AtomicBool::new(false),
+            is_unread: AtomicBool::new(false),
             content: Mutex::default(),
         }
     }
@@ -177,10 +177,11 @@ impl Message {
         if is_stored { None } else { kept.content() }
     }
 
-    /// Removes the content from the memory, if the memory is full and the content is on the disk.
+    /// Removes the content from the memory, if the content is on the disk, and the memory for such contents is
+    /// full, or the publisher of the message uses more than half of its own.
     pub(crate) fn leave_full_memory(&self) {
         if let Some(kept) = self.kept()
-            && kept.keeping.cache.is_exceeded()
+            && (kept.keeping.cache.is_exceeded() || kept.budget.used() > kept.budget.max() / 2)
             && kept.is_stored.load(Ordering::Relaxed)
         {
             *kept.lock() = InMemory::default();
@@ -236,17 +237,18 @@ impl Message {
         }
     }
 
-    /// Lets the message stay on the disk for the next start of the broker.
-    pub(crate) fn stay_on_disk(&self) {
+    /// Records that the content cannot be read now, but perhaps at the next start of the broker.
+    pub(crate) fn lose_until_restart(&self) {
         if let Some(kept) = self.kept() {
-            kept.stays_on_disk.store(true, Ordering::Relaxed);
+            kept.is_unread.store(true, Ordering::Relaxed);
         }
+        self.lose();
     }
 
-    /// Returns whether the message stays on the disk when its queues no longer have it.
-    pub(crate) fn stays_on_disk(&self) -> bool {
+    /// Returns whether the next start of the broker may read the content.
+    pub(crate) fn is_lost_until_restart(&self) -> bool {
         self.kept()
-            .is_some_and(|kept| kept.stays_on_disk.load(Ordering::Relaxed))
+            .is_some_and(|kept| kept.is_unread.load(Ordering::Relaxed))
     }
 
     /// Returns whether the content cannot be read, or the store could not write it.

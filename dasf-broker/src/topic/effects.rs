@@ -1,5 +1,6 @@
 //! What a change of a topic causes outside of the topic.
 
+use std::sync::Arc;
 use std::task::Waker;
 
 use dasf_protocol::Subscription as SubscriptionName;
@@ -7,6 +8,7 @@ use tracing::{debug, info, warn};
 use uuid::fmt::Hyphenated;
 
 use super::name::TopicName;
+use crate::account::Account;
 use crate::message::Message;
 use crate::store::Held;
 
@@ -184,6 +186,8 @@ pub(crate) struct DeadLetter {
     pub(crate) message: Message,
     /// The dead-letter topic.
     pub(crate) topic: TopicName,
+    /// The user who has created the subscription, for whom a new dead-letter topic counts.
+    pub(crate) account: Option<Arc<Account>>,
     /// Keeps the message in the store until it is in the other topic.
     pub(super) _held: Option<Held>,
 }

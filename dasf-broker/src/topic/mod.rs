@@ -145,7 +145,7 @@ impl Topic {
     }
 
     /// Changes the limits. A topic that the store does not keep stays so, and the consumers keep the sizes of
-    /// their queues and their numbers of redeliveries until they connect again.
+    /// their queues and their numbers of redeliveries, with what happens then, until they connect again.
     pub(crate) fn set_limits(&mut self, limits: Arc<Limits>) {
         if limits.topic.ttl != self.obsolescence.ttl {
             let changed = self.obsolescence.with_ttl(limits.topic.ttl);

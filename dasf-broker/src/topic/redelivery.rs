@@ -138,14 +138,15 @@ impl Subscription {
         }
     }
 
-    /// Takes back the messages on which a run works that has come back, from consumers that have not got them
-    /// or have returned them.
-    pub(super) fn reclaim(&mut self, run: RunId) {
+    /// Takes out the messages on which a run works that has come back: those that wait, and those of consumers
+    /// that have not got them or have returned them.
+    pub(super) fn reclaim(&mut self, run: RunId) -> Vec<QueuedMessage> {
+        let still_runs = |queued: &QueuedMessage| queued.history.still_runs_in(run);
+        let mut reclaimed = self.ready.take_where(still_runs);
         for consumer in &mut self.consumers {
-            for queued in consumer.take_pending(|queued| queued.history.still_runs_in(run)) {
-                self.ready.insert(queued);
-            }
+            reclaimed.extend(consumer.take_pending(still_runs));
         }
+        reclaimed
     }
 
     /// Moves a message to its dead-letter topic, or drops it if it has none.
@@ -161,6 +162,7 @@ impl Subscription {
         effects.dead_letters.push(DeadLetter {
             message,
             topic: topic.clone(),
+            account: self.counted.as_ref().map(|it| it.account().clone()),
             _held: held,
         });
     }
@@ -414,6 +416,19 @@ mod tests {
         let back = test.attach("s", &reporting(9, 0));
         assert_eq!(test.take_begun("s", other), []);
         assert_eq!(test.take_begun("s", back), [(sequence, Some(0))]);
+        // Older messages do not keep it waiting.
+        test.detach("s", back);
+        test.detach("s", other);
+        let first = test.attach("s", &reporting(1, 3));
+        assert_eq!(test.take_begun("s", first), [(sequence, Some(1))]);
+        let between = test.publish().unwrap();
+        assert!(test.negative_acknowledge("s", first, sequence));
+        test.detach("s", first);
+        let back = test.attach("s", &reporting(1, 0));
+        assert_eq!(test.take_begun("s", back), [(sequence, Some(0))]);
+        let other = test.attach("s", &reporting(9, 1));
+        assert_eq!(test.take("s", other), [between]);
+        assert!(test.acknowledge("s", other, between));
         // Another one has taken it, and returns it.
         test.detach("s", back);
         assert_eq!(test.take_begun("s", other), [(sequence, Some(1))]);

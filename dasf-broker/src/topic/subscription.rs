@@ -179,10 +179,14 @@ impl Subscription {
         }
         self.asked_retention = self.asked_retention.max(options.retention);
         self.lost = 0;
-        if let Some(run) = options.run {
-            self.reclaim(run);
-        }
+        let reclaimed = options.run.map(|run| self.reclaim(run));
         self.consumers.push(consumer);
+        if let Some(consumer) = self.consumers.last_mut() {
+            for queued in reclaimed.into_iter().flatten() {
+                self.assignments += 1;
+                consumer.assign(queued, self.assignments, effects);
+            }
+        }
         self.dispatch(None, effects);
     }
 
@@ -190,9 +194,8 @@ impl Subscription {
         self.consumers.iter_mut().find(|consumer| consumer.id == id)
     }
 
-    /// Returns the consumer for the next message: the consumer that still works on it, if there is one, even
-    /// without a permit, because it holds the message already. Otherwise, among those with a permit, the
-    /// consumer with the fewest messages in flight, and among equals the one that waits longest. The consumer
+    /// Returns the consumer for the next message: the consumer that still works on it, if there is one. It needs
+    /// no permit, because it holds the message already. Otherwise, among those with a permit, the consumer with the fewest messages in flight, and among equals the one that waits longest. The consumer
     /// that returned the message comes last.
     fn next_consumer(
         &mut self,
@@ -337,7 +340,12 @@ impl Subscription {
                     .events
                     .extend(Event::of_messages(kind, None, [&next]));
             }
-            self.remove_from(id, &next, effects);
+            let removed = self.remove_from(id, &next, effects);
+            if next.is_lost_until_restart()
+                && let Some(held) = removed.and_then(|queued| queued.held)
+            {
+                held.stay();
+            }
         }
         Some(lost)
     }
@@ -375,15 +383,16 @@ impl Subscription {
         true
     }
 
-    fn remove_from(&mut self, id: ConsumerId, message: &Message, effects: &mut Effects) {
-        let consumer = self.consumer(id);
-        if consumer
-            .and_then(|it| it.remove(message.sequence))
-            .is_some()
-        {
-            self.uncount(message);
-            self.dispatch(None, effects);
-        }
+    fn remove_from(
+        &mut self,
+        id: ConsumerId,
+        message: &Message,
+        effects: &mut Effects,
+    ) -> Option<QueuedMessage> {
+        let removed = self.consumer(id)?.remove(message.sequence)?;
+        self.uncount(message);
+        self.dispatch(None, effects);
+        Some(removed)
     }
 
     /// Removes the oldest message: one that waits, or if there is none, one that a consumer has.

@@ -194,8 +194,9 @@ impl<'a, S: Socket, R: Role> Driver<'a, S, R> {
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         while self.heartbeat.poll_tick(cx).is_ready() {
-            // Where the broker does not read, the peer cannot give a sign of life.
-            if self.has_traffic() || self.role.is_saturated() {
+            // Where the broker does not read, the peer cannot give a sign of life, but that it reads.
+            let reads = self.outgoing.is_empty() && !self.unflushed;
+            if self.has_traffic() || (self.role.is_saturated() && reads) {
                 self.unanswered = 0;
             }
             if std::mem::take(&mut self.is_pinged) {

@@ -59,10 +59,11 @@ impl Throttle {
         }
     }
 
-    /// Looks at the limit again, which may have changed.
+    /// Looks at the limit again, which may have changed. The wait may become shorter, but none begins.
     pub(super) fn renew(&mut self) {
         let account = self.account.as_ref();
-        let until = account.and_then(|account| account.first_message());
-        self.until = until.map(Instant::from_std);
+        let first = account.and_then(|account| account.first_message());
+        let first = first.map(Instant::from_std);
+        self.until = self.until.and_then(|until| Some(first?.min(until)));
     }
 }

@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::http::HeaderMap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use dasf_broker::{Broker, Config, StartError};
+use dasf_broker::{Broker, Config, ConfigError, StartError};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::time::timeout;
@@ -703,6 +703,8 @@ async fn a_lost_right_ends_what_it_allowed() {
             _ => {}
         }
     }
+    let refused = broker.set_config("".parse().unwrap()).unwrap_err();
+    assert!(matches!(refused, ConfigError::NoUsers), "{refused}");
     let changed = broker.set_config(config(&users, "")).unwrap();
     assert_eq!(changed, ["caller", "module", "other-caller"]);
 

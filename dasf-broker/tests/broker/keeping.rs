@@ -63,6 +63,37 @@ async fn a_subscription_goes_on_after_a_restart() {
     broker.shutdown().await;
 }
 
+/// A disk may fail for a while.
+#[tokio::test]
+async fn a_message_that_cannot_be_read_comes_after_the_next_start() {
+    let directory = TempDir::new().unwrap();
+    let broker = start_in(directory.path()).await;
+    connect(&broker, "/ws/demo").await.publish("a").await;
+    let broker = restart(broker, directory.path()).await;
+    let database = rusqlite::Connection::open(directory.path().join("messages.sqlite")).unwrap();
+    let rename = |from, to| {
+        let rename = format!("ALTER TABLE {from} RENAME TO {to}");
+        database.execute(&rename, []).unwrap();
+    };
+    rename("message", "away");
+    let reader = connect(&broker, "/ws/demo/first?onClose=HandOver").await;
+    until(&broker, |statistics| statistics.dropped == 1).await;
+    reader.leave().await;
+    until(&broker, |statistics| statistics.topics == 0).await;
+    rename("away", "message");
+
+    let broker = restart(broker, directory.path()).await;
+    let mut reader = connect(&broker, "/ws/demo/second").await;
+    reader.read("a").await;
+    until(&broker, |statistics| statistics.acknowledged == 1).await;
+    drop(reader);
+    let broker = restart(broker, directory.path()).await;
+    let mut reader = connect(&broker, "/ws/demo/third").await;
+    connect(&broker, "/ws/demo").await.publish("b").await;
+    reader.read("b").await;
+    broker.shutdown().await;
+}
+
 #[tokio::test]
 async fn a_new_subscription_takes_over_what_no_other_has_acknowledged_before_a_restart() {
     let directory = TempDir::new().unwrap();

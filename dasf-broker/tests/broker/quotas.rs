@@ -55,7 +55,8 @@ async fn a_user_has_a_number_of_connections() {
     let first = socket(&broker, "/ws/a/s", "ada").await;
     let _second = link(&broker, "ada").await;
     let reason = refused(&broker, "/ws/b", "ada").await;
-    let expected = "the user has 2 connections, the limit max_connections of user ada;";
+    let expected =
+        "the user may have at most 2 connections, the limit max_connections of user ada;";
     assert!(reason.starts_with(expected), "{reason}");
     let _others = (
         socket(&broker, "/ws/a/other", "bob").await,
@@ -199,6 +200,28 @@ async fn the_messages_of_a_user_have_a_part_of_the_memory() {
     );
 }
 
+/// Otherwise its consumers could make any number of topics.
+#[tokio::test]
+async fn a_dead_letter_topic_counts_for_the_user_of_the_subscription() {
+    let broker = start("max_topics = 2").await;
+    let path = |dead: &str| format!("/ws/demo/{dead}?maxRedeliverCount=1&deadLetterTopic={dead}");
+    let mut bob = socket(&broker, "/ws/demo", "bob").await;
+    let mut first = socket(&broker, &path("first"), "ada").await;
+    let mut second = socket(&broker, &path("second"), "ada").await;
+    let _other = socket(&broker, "/ws/other/s", "ada").await;
+    assert_eq!(send(&mut bob, "x").await, "ok");
+    for (reader, moved, dropped) in [(&mut first, 1, 0), (&mut second, 1, 1)] {
+        for _ in 0..2 {
+            let id: Value = reader.receive().await["messageId"].take();
+            reader.give_back(id.as_str().unwrap()).await;
+        }
+        until(&broker, |it| {
+            (it.dead_lettered, it.dropped) == (moved, dropped)
+        })
+        .await;
+    }
+}
+
 /// The broker reads no further messages for a while. So none is lost, and the user is as fast as it may be on
 /// all its connections together.
 #[tokio::test]
@@ -225,7 +248,7 @@ async fn a_user_who_sends_too_much_is_slowed_down() {
         assert_eq!(ada.receive().await["result"], "ok");
     }
     on_link.accepted(EACH as u64).await;
-    // The first second of messages comes at once, and two connections may have one more each.
+    // The first second of messages comes at once, and a second connection has one more.
     let least = Duration::from_secs_f64((2 * EACH - RATE - 2) as f64 / RATE as f64);
     assert!(begin.elapsed() >= least, "{:?}", begin.elapsed());
     let counted = async |reader: &mut Peer| {

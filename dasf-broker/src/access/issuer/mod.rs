@@ -19,10 +19,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::UserLimits;
 use super::config::{ConfigError, check_names};
 use super::file::{self, Name, NameError, Rights};
 use super::policy::{Role, UserPolicy};
+use super::{ANONYMOUS, UserLimits};
 use jws::Jws;
 use keys::{BadKey, Key, Keys};
 
@@ -330,6 +330,10 @@ impl Issuer {
             return Err(JwtError::Early(self.name.clone()));
         }
         let name = self.user(claims)?;
+        if name.as_str() == ANONYMOUS {
+            let problem = "is `anonymous`, which stands for programs without a token";
+            return Err(wrong(&self.user_claim, problem));
+        }
         let local = local(&name);
         if local.is_some() && !self.local_users {
             let (user, issuer) = (name, self.name.clone());
@@ -337,7 +341,7 @@ impl Issuer {
         }
         let mut role = self.role.clone();
         let mut groups = Vec::new();
-        for value in texts(claims, &self.groups_claim)? {
+        for value in groups_of(claims, &self.groups_claim)? {
             if let Some((group, of_group)) = self.groups.get(value) {
                 role.extend(of_group);
                 groups.push(group.clone());
@@ -392,6 +396,14 @@ fn texts<'a>(claims: &'a Map<String, Value>, claim: &str) -> Result<Vec<&'a str>
         Some(_) => None,
     };
     texts.ok_or_else(|| wrong(claim, "is neither a text nor a list of texts"))
+}
+
+/// Returns the texts of a claim with groups. Other values in its list name no group.
+fn groups_of<'a>(claims: &'a Map<String, Value>, claim: &str) -> Result<Vec<&'a str>, JwtError> {
+    match claims.get(claim) {
+        Some(Value::Array(values)) => Ok(values.iter().filter_map(Value::as_str).collect()),
+        _ => texts(claims, claim),
+    }
 }
 
 fn moment(claims: &Map<String, Value>, claim: &str) -> Result<Option<SystemTime>, JwtError> {

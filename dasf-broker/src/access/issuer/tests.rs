@@ -143,6 +143,10 @@ fn claims_become_a_user_with_groups() {
     without["aud"] = json!(["something", "other"]);
     let guest = lab.guest(&lab.policy(), &without);
     assert!(guest.policy.stamp.contains("staff"), "{guest:?}");
+    // Values that are no text name no group.
+    without["groups"] = json!([5, {}, "urn:example:group:S#lab"]);
+    let guest = lab.guest(&lab.policy(), &without);
+    assert!(guest.policy.stamp.contains("staff"), "{guest:?}");
 }
 
 #[test]
@@ -167,6 +171,7 @@ fn a_refusal_tells_the_claim() {
         ("sub", json!(""), "is not a name"),
         ("sub", json!("x".repeat(10_000)), "is not a name"),
         ("sub", json!(7), "\"sub\""),
+        ("sub", json!("anonymous"), "programs without a token"),
         ("groups", json!(7), "\"groups\""),
         ("sub", json!("ada"), "user_prefix"),
     ] {
