@@ -147,6 +147,13 @@ impl Message<'_> {
     }
 }
 
+impl<'a> Header<'a> {
+    /// Returns the frame with this header and a payload.
+    pub fn frame(&self, payload: &[u8]) -> Bytes {
+        frame(payload, |json| json::push(json, self))
+    }
+}
+
 /// Returns a frame with a payload, or two frames if the payload is large.
 fn write_apart(payload: &Bytes, write_header: impl FnOnce(&mut Vec<u8>)) -> Frames {
     if payload.len() < LARGE {
@@ -160,7 +167,7 @@ fn write_apart(payload: &Bytes, write_header: impl FnOnce(&mut Vec<u8>)) -> Fram
 }
 
 /// Returns a frame with a header and a payload.
-pub(super) fn frame(payload: &[u8], write_header: impl FnOnce(&mut Vec<u8>)) -> Bytes {
+fn frame(payload: &[u8], write_header: impl FnOnce(&mut Vec<u8>)) -> Bytes {
     write_flagged(0, payload, write_header)
 }
 
@@ -201,6 +208,20 @@ mod tests {
 
     use super::*;
     use crate::link::{FrameKind, Joiner};
+
+    #[test]
+    fn a_header_has_only_the_fields_of_its_kind() {
+        let header = Header {
+            topic: "demo".into(),
+            messages: vec![1, 2],
+            ..Header::new(FrameKind::NegativeAcknowledge)
+        };
+        let frame = header.frame(b"");
+        assert_eq!(
+            &frame[LENGTH_SIZE..],
+            br#"{"type":"negativeAcknowledge","topic":"demo","messages":[1,2]}"#
+        );
+    }
 
     proptest! {
         #[test]
