@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::PollSender;
 
 use super::connect::close;
-use super::driver::{BATCH, End, FrameQueue, Role, drive};
+use super::driver::{BATCH, End, FrameQueue, Reads, Writes, drive};
 use super::reconnect::{Work, keep_connected};
 use super::{Connection, Dialect, Endpoint, Incoming, ReadDeliveries, WriteAcknowledgements};
 use crate::transport::subscriber::{Acknowledgement, Given};
@@ -170,7 +170,7 @@ struct ConsumerRole<'a, W, R> {
     consumer: &'a mut Consumer,
 }
 
-impl<W: WriteAcknowledgements, R: ReadDeliveries> Role for ConsumerRole<'_, W, R> {
+impl<W: WriteAcknowledgements, R: ReadDeliveries> Reads for ConsumerRole<'_, W, R> {
     /// Passes on what is read already. Messages may have come with the broker's answer to the
     /// subscription, before the first frame.
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>> {
@@ -193,7 +193,9 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> Role for ConsumerRole<'_, W, R
         self.reader.accept(frame);
         Ok(())
     }
+}
 
+impl<W: WriteAcknowledgements, R: ReadDeliveries> Writes for ConsumerRole<'_, W, R> {
     fn fill(&mut self, outgoing: &mut FrameQueue, cx: &mut Context<'_>) -> bool {
         outgoing.append(&mut self.asides);
         while self.closing.is_none() && outgoing.len() < BATCH {

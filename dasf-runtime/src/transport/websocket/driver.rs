@@ -1,56 +1,32 @@
 //! The driver of a WebSocket: one task reads and writes at the same time.
+//!
+//! A *role*, such as producer or consumer, gives the frames their meaning. It [`Reads`] those of the
+//! broker, and [`Writes`] its own.
+
+mod read;
+mod write;
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use futures_util::{Sink, Stream, StreamExt};
+use futures_util::{Sink, Stream};
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use super::KeepAlive;
-use super::connect::{broken, closed};
-use super::liveness::{Facts, Liveness, Unreceipted};
+use super::connect::broken;
+use super::liveness::{Facts, Liveness};
 use super::traffic::HasTraffic;
+pub(super) use read::Reads;
+pub(super) use write::Writes;
 
 /// How many frames the driver reads, or a role adds, in one step. Then the task continues with its
 /// other work.
 pub(super) const BATCH: usize = 64;
 
-/// The largest number of pings of a broker that does not read. Each adds a pong to the write buffer.
-const MAX_UNREAD_PONGS: usize = 1024;
-
 /// The frames that wait to be written.
 pub(super) type FrameQueue = VecDeque<Message>;
-
-/// What a connection does with the frames of its broker, such as producer or consumer.
-pub(super) trait Role {
-    /// Returns whether the role takes another frame. If not, it wakes the task when it does.
-    ///
-    /// # Errors
-    /// Returns why the connection must be closed.
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), String>>;
-
-    /// Handles a frame of the broker. The driver calls it after [`poll_ready`](Self::poll_ready).
-    ///
-    /// # Errors
-    /// Returns why the connection must be closed.
-    fn on_frame(&mut self, frame: Message) -> Result<(), String>;
-
-    /// Adds frames to write, about [`BATCH`]. The driver calls it when it has written all earlier
-    /// ones. If there are none, the role registers the task for the next one. Returns whether nothing
-    /// is left to do: then the driver writes the frames and ends.
-    fn fill(&mut self, outgoing: &mut FrameQueue, cx: &mut Context<'_>) -> bool;
-
-    /// Called when all frames so far are written.
-    fn flushed(&mut self) {}
-
-    /// Returns the messages that wait for a receipt. The driver asks every few seconds.
-    fn unreceipted(&self) -> Unreceipted {
-        Unreceipted::default()
-    }
-}
 
 /// The reason why one connection ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,7 +44,7 @@ pub(super) enum End {
 pub(super) async fn drive<S, R>(socket: &mut S, keep_alive: KeepAlive, role: &mut R) -> End
 where
     S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + HasTraffic + Unpin,
-    R: Role,
+    R: Reads + Writes,
 {
     let KeepAlive { every, ping } = keep_alive;
     let mut heartbeat = interval_at(Instant::now() + every, every);
@@ -103,7 +79,7 @@ struct Driver<'a, S, R> {
 impl<S, R> Driver<'_, S, R>
 where
     S: Stream<Item = Result<Message, Error>> + Sink<Message, Error = Error> + HasTraffic + Unpin,
-    R: Role,
+    R: Reads + Writes,
 {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
         // Before the next ping, which waits to be written.
@@ -147,75 +123,19 @@ where
             }
         }
     }
-
-    /// Reads a batch of frames. Returns whether there may be more that do not wake the task.
-    fn read(&mut self, cx: &mut Context<'_>) -> Result<bool, String> {
-        for _ in 0..BATCH {
-            match self.role.poll_ready(cx) {
-                Poll::Ready(ready) => ready?,
-                Poll::Pending => {
-                    self.liveness.listen(false);
-                    return Ok(false);
-                }
-            }
-            self.liveness.listen(true);
-            let Poll::Ready(received) = self.socket.poll_next_unpin(cx) else {
-                return Ok(false);
-            };
-            if let Some(Ok(Message::Ping(_))) = received {
-                self.unread_pongs += 1;
-                if self.unread_pongs > MAX_UNREAD_PONGS {
-                    return Err(format!(
-                        "the broker sent {MAX_UNREAD_PONGS} pings and reads no answers"
-                    ));
-                }
-                // The socket has added the pong to its write buffer. The ping is a sign of life when the
-                // broker reads it.
-                self.unflushed = true;
-                continue;
-            }
-            self.liveness.heard();
-            match received {
-                None => return Err(closed(None)),
-                Some(Ok(Message::Close(close))) => return Err(closed(close.as_ref())),
-                Some(Ok(frame)) => self.role.on_frame(frame)?,
-                Some(Err(error)) => return Err(broken(&error)),
-            }
-        }
-        Ok(true)
-    }
-
-    /// Writes the waiting frames, with one flush for all.
-    fn write(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        while !self.outgoing.is_empty() {
-            ready!(Pin::new(&mut *self.socket).poll_ready(cx))?;
-            if let Some(frame) = self.outgoing.pop_front() {
-                Pin::new(&mut *self.socket).start_send(frame)?;
-                self.unflushed = true;
-            }
-        }
-        if self.unflushed {
-            ready!(Pin::new(&mut *self.socket).poll_flush(cx))?;
-            self.unflushed = false;
-            if self.unread_pongs > 0 {
-                self.unread_pongs = 0;
-                self.liveness.heard();
-            }
-        }
-        self.role.flushed();
-        Poll::Ready(Ok(()))
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::Pin;
     use std::time::Duration;
 
-    use futures_util::stream;
+    use futures_util::{StreamExt, stream};
     use tokio_tungstenite::tungstenite::Bytes;
 
     use super::super::liveness::PING_INTERVAL;
     use super::super::traffic::Traffic;
+    use super::read::MAX_UNREAD_PONGS;
     use super::*;
 
     /// A broker that sends frames, and reads if `reads` is set.
@@ -264,7 +184,7 @@ mod tests {
     /// Reads and writes nothing but pings and pongs.
     struct Silent;
 
-    impl Role for Silent {
+    impl Reads for Silent {
         fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), String>> {
             Poll::Ready(Ok(()))
         }
@@ -272,7 +192,9 @@ mod tests {
         fn on_frame(&mut self, _: Message) -> Result<(), String> {
             Ok(())
         }
+    }
 
+    impl Writes for Silent {
         fn fill(&mut self, _: &mut FrameQueue, _: &mut Context<'_>) -> bool {
             false
         }

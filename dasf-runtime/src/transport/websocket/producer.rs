@@ -12,7 +12,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::connect::close;
-use super::driver::{BATCH, End, FrameQueue, Role, drive};
+use super::driver::{BATCH, End, FrameQueue, Reads, Writes, drive};
 use super::liveness::Unreceipted;
 use super::reconnect::{Work, keep_connected};
 use super::{Connection, Dialect, Endpoint, ReadReceipts, Settlement, WriteMessages};
@@ -254,7 +254,7 @@ struct ProducerRole<'a, W, R> {
     producer: &'a mut Producer,
 }
 
-impl<W: WriteMessages, R: ReadReceipts> Role for ProducerRole<'_, W, R> {
+impl<W: WriteMessages, R: ReadReceipts> Reads for ProducerRole<'_, W, R> {
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), String>> {
         Poll::Ready(Ok(()))
     }
@@ -266,7 +266,9 @@ impl<W: WriteMessages, R: ReadReceipts> Role for ProducerRole<'_, W, R> {
         }
         Ok(())
     }
+}
 
+impl<W: WriteMessages, R: ReadReceipts> Writes for ProducerRole<'_, W, R> {
     fn fill(&mut self, outgoing: &mut FrameQueue, cx: &mut Context<'_>) -> bool {
         self.take_unread(cx);
         loop {

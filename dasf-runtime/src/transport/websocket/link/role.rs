@@ -18,7 +18,7 @@ use super::LinkBroker;
 use super::handle::{Addressed, Order};
 use super::state::LinkState;
 use super::subscription::Phase;
-use crate::transport::websocket::driver::{BATCH, FrameQueue, Role};
+use crate::transport::websocket::driver::{BATCH, FrameQueue, Reads, Writes};
 use crate::transport::websocket::liveness::Unreceipted;
 use crate::transport::{Backlog, ConnectError, NOBODY_LISTENS, PublishError};
 
@@ -323,7 +323,7 @@ impl<'a, B: LinkBroker> LinkRole<'a, B> {
     }
 }
 
-impl<B: LinkBroker> Role for LinkRole<'_, B> {
+impl<B: LinkBroker> Reads for LinkRole<'_, B> {
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), String>> {
         // A subscriber has room for all messages that the broker may send without acknowledgements.
         Poll::Ready(Ok(()))
@@ -360,7 +360,9 @@ impl<B: LinkBroker> Role for LinkRole<'_, B> {
         }
         Ok(())
     }
+}
 
+impl<B: LinkBroker> Writes for LinkRole<'_, B> {
     fn fill(&mut self, outgoing: &mut FrameQueue, cx: &mut Context<'_>) -> bool {
         self.link.shared.waker.register(cx.waker());
         self.take_acknowledgements(cx);
