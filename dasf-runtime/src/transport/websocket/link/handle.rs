@@ -1,30 +1,28 @@
-//! The handle to a link, and its orders to the task.
+//! The handle to a link.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
-use dasf_protocol::Topic;
 use futures_util::task::AtomicWaker;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::subscription::NewSubscription;
-use crate::transport::{ConnectionState, Queued};
+use super::orders::Order;
+use crate::transport::ConnectionState;
 
 /// How many messages the queue of a link holds before senders have to wait.
 const QUEUE_CAPACITY: usize = 256;
 
 /// A handle to a link. The link stays open as long as there are handles, or subscribers that use it.
 #[derive(Clone)]
-pub(crate) struct Link(Arc<Handle>);
+pub(crate) struct Link(pub(super) Arc<Handle>);
 
 /// Counts as one handle of a link.
-struct Handle(Arc<Shared>);
+pub(super) struct Handle(pub(super) Arc<Shared>);
 
 /// The part of a link that handles and its task share.
 pub(super) struct Shared {
-    queue: mpsc::Sender<Order>,
+    pub(super) queue: mpsc::Sender<Order>,
     pub(super) state: watch::Sender<ConnectionState>,
     users: Mutex<Users>,
     /// Whether the broker no longer offers links. Then the link only forwards what existing handles
@@ -41,24 +39,6 @@ struct Users {
     handles: usize,
     /// Whether the task has ended, so that there can be no more handles.
     has_ended: bool,
-}
-
-/// An order to the task of a link.
-pub(super) enum Order {
-    /// Publish a message.
-    Publish(Box<Addressed>),
-    /// Notify when all earlier messages have receipts.
-    Flush(oneshot::Sender<()>),
-    /// Read a topic.
-    Subscribe(Box<NewSubscription>),
-}
-
-/// A message and its topic.
-pub(super) struct Addressed {
-    pub(super) topic: Topic,
-    pub(super) queued: Queued,
-    /// How long the message waits without a connection; `None` means without end.
-    pub(super) patience: Option<Duration>,
 }
 
 impl Shared {
@@ -145,10 +125,6 @@ impl Link {
         Some(Self(Arc::new(Handle(Arc::clone(shared)))))
     }
 
-    fn queue(&self) -> &mpsc::Sender<Order> {
-        &self.0.0.queue
-    }
-
     /// Returns the state of the connection.
     pub(in crate::transport) fn state(&self) -> watch::Receiver<ConnectionState> {
         self.0.0.state.subscribe()
@@ -167,49 +143,7 @@ impl Link {
 
     /// Returns whether the task has ended.
     pub(in crate::transport) fn is_closed(&self) -> bool {
-        self.queue().is_closed()
-    }
-
-    /// Queues a message. It waits only while the queue is full.
-    ///
-    /// # Errors
-    /// Returns the message if the link has ended.
-    pub(in crate::transport) async fn publish(
-        &self,
-        topic: &Topic,
-        patience: Option<Duration>,
-        queued: Queued,
-    ) -> Result<(), Queued> {
-        match self.queue().reserve().await {
-            Ok(permit) => {
-                permit.send(Order::publish(topic, patience, queued));
-                Ok(())
-            }
-            Err(_) => Err(queued),
-        }
-    }
-
-    /// Queues a message if the queue has room. Returns the message if it has none or the link has
-    /// ended.
-    pub(in crate::transport) fn try_publish(
-        &self,
-        topic: &Topic,
-        patience: Option<Duration>,
-        queued: Queued,
-    ) -> Option<Queued> {
-        match self.queue().try_reserve() {
-            Ok(permit) => {
-                permit.send(Order::publish(topic, patience, queued));
-                None
-            }
-            Err(_) => Some(queued),
-        }
-    }
-
-    /// Queues a subscription.
-    pub(super) async fn subscribe(self, new: NewSubscription) {
-        // It fails only if the task ended with its runtime.
-        let _ = self.queue().send(Order::Subscribe(Box::new(new))).await;
+        self.0.0.queue.is_closed()
     }
 
     /// Drops this handle, and waits until all earlier messages have receipts. Without other handles
@@ -224,15 +158,5 @@ impl Link {
             // The sender is dropped when the link is closed.
             let _ = flushed.await;
         }
-    }
-}
-
-impl Order {
-    fn publish(topic: &Topic, patience: Option<Duration>, queued: Queued) -> Self {
-        Self::Publish(Box::new(Addressed {
-            topic: topic.clone(),
-            queued,
-            patience,
-        }))
     }
 }

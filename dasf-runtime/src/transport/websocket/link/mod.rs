@@ -5,6 +5,7 @@
 //! consumer. Then all publishers and subscribers have their own sockets.
 
 mod handle;
+mod orders;
 mod pool;
 mod receipts;
 mod role;

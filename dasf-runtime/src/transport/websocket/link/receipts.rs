@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::handle::Order;
+use super::orders::Order;
 use crate::transport::websocket::liveness::Unreceipted;
 
 /// How many messages may be without a receipt before no more are written.

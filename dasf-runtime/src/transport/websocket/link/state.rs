@@ -13,7 +13,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
-use super::handle::{Addressed, Order, Shared};
+use super::handle::Shared;
+use super::orders::{Addressed, Order};
 use super::receipts::Receipts;
 use super::role::LinkRole;
 use super::subscription::{Acknowledgements, LinkSubscription, NewSubscription};

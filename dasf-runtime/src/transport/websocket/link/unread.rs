@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::handle::{Addressed, Order};
+use super::orders::{Addressed, Order};
 use crate::transport::ReaderPatience;
 use crate::transport::websocket::producer::{LONGEST_UNREAD, UNREAD_LIMIT};
 

@@ -11,7 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::LinkRole;
 use crate::transport::websocket::driver::Reads;
 use crate::transport::websocket::link::LinkBroker;
-use crate::transport::websocket::link::handle::Order;
+use crate::transport::websocket::link::orders::Order;
 use crate::transport::websocket::link::subscription::Phase;
 use crate::transport::{ConnectError, NOBODY_LISTENS, PublishError};
 

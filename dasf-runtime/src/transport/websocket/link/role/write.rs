@@ -12,7 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 use super::LinkRole;
 use crate::transport::websocket::driver::{BATCH, FrameQueue, Writes};
 use crate::transport::websocket::link::LinkBroker;
-use crate::transport::websocket::link::handle::{Addressed, Order};
+use crate::transport::websocket::link::orders::{Addressed, Order};
 use crate::transport::websocket::link::subscription::Phase;
 use crate::transport::websocket::liveness::Unreceipted;
 
