@@ -109,8 +109,7 @@ impl Outbox {
         payload: Bytes,
     ) -> bool {
         let message = self.message(reply, properties, payload);
-        let publisher = self.pool.get(&reply.response_topic);
-        publisher.is_some_and(|publisher| publisher.try_send(message).is_ok())
+        self.pool.try_send(&reply.response_topic, message)
     }
 
     /// Sends a response without a payload, now or deferred. The dispatcher must not wait for one

@@ -9,7 +9,9 @@ use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use super::HostOptions;
-use crate::transport::{Link, Publisher, PublisherOptions, ReaderPatience, SendWindow, Transport};
+use crate::transport::{
+    Link, Outgoing, Publisher, PublisherOptions, ReaderPatience, SendWindow, Transport,
+};
 
 /// One connection for each response topic, up to a limit. Over a link, all topics share one.
 pub(super) struct PublisherPool {
@@ -94,6 +96,12 @@ impl PublisherPool {
         };
         publishers.insert(topic.clone(), pooled);
         Some(publisher)
+    }
+
+    /// Passes a message to the connection to a response topic, if the connection accepts it at once.
+    pub(super) fn try_send(&self, topic: &Topic, message: Outgoing) -> bool {
+        let publisher = self.get(topic);
+        publisher.is_some_and(|publisher| publisher.try_send(message).is_ok())
     }
 
     /// Removes the closed connections from the pool. If there are none, removes the connection that
