@@ -4,6 +4,7 @@
 //! in its handshake. A broker that does not offer links takes the socket for that of an ordinary
 //! consumer. Then all publishers and subscribers have their own sockets.
 
+mod acknowledgements;
 mod handle;
 mod orders;
 mod pool;

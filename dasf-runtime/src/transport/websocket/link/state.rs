@@ -13,11 +13,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 
+use super::acknowledgements::Acknowledgements;
 use super::handle::Shared;
 use super::orders::{Addressed, Order};
 use super::receipts::Receipts;
 use super::role::LinkRole;
-use super::subscription::{Acknowledgements, LinkSubscription, NewSubscription};
+use super::subscription::{LinkSubscription, NewSubscription};
 use super::unread::Unread;
 use super::{LinkBroker, Links, Subscribing, agrees, asking_for_link, read_alone, run_of};
 use crate::transport::subscriber::Given;

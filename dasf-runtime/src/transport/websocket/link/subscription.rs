@@ -1,19 +1,16 @@
-//! A topic that a link reads: its phase, its messages, and their acknowledgements.
-
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+//! A topic that a link reads: its phase and its messages.
 
 use dasf_protocol::link::{FrameKind, Header};
 use dasf_protocol::{Delivery, Topic};
-use futures_util::Stream;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Subscribing;
+use super::acknowledgements::{Acknowledgements, Waiting};
 use crate::backoff::Backoff;
 use crate::transport::base_url::query;
-use crate::transport::subscriber::{Acknowledgement, Given};
+use crate::transport::subscriber::Given;
 use crate::transport::websocket::driver::FrameQueue;
 use crate::transport::websocket::reconnect::{log_return, lost};
 use crate::transport::{ConnectError, ConnectionState, Deliveries, Received, SubscriberEnds};
@@ -40,12 +37,8 @@ pub(super) struct LinkSubscription {
     backoff: Backoff,
     /// Since when the log says that the broker refuses it.
     lost_since: Option<Instant>,
-    /// The numbers of the messages to report as begun with the next frame.
-    begun: Vec<u64>,
-    /// The numbers of the messages to acknowledge with the next frame.
-    positive: Vec<u64>,
-    /// The numbers of the messages to return with the next frame.
-    negative: Vec<u64>,
+    /// The acknowledgements to write.
+    pub(super) waiting: Waiting,
     /// Whether the handle is gone and all acknowledgements are there.
     pub(super) has_ended: bool,
 }
@@ -74,10 +67,7 @@ impl LinkSubscription {
             acknowledgements,
             state,
         } = ends;
-        let acknowledgements = Acknowledgements {
-            topic: subscribing.topic.clone(),
-            queue: Some(acknowledgements),
-        };
+        let acknowledgements = Acknowledgements::new(subscribing.topic.clone(), acknowledgements);
         let subscription = Self {
             subscribing,
             deliveries,
@@ -85,9 +75,7 @@ impl LinkSubscription {
             phase: Phase::New,
             backoff: Backoff::default(),
             lost_since: None,
-            begun: Vec::new(),
-            positive: Vec::new(),
-            negative: Vec::new(),
+            waiting: Waiting::default(),
             has_ended: false,
         };
         (subscription, acknowledgements)
@@ -96,9 +84,7 @@ impl LinkSubscription {
     /// Starts again on a new connection.
     pub(super) fn restart(&mut self) {
         self.phase = Phase::New;
-        self.begun.clear();
-        self.positive.clear();
-        self.negative.clear();
+        self.waiting.clear();
     }
 
     /// Asks the broker to deliver the topic.
@@ -206,80 +192,13 @@ impl LinkSubscription {
         number: u64,
         touched: &mut Vec<Topic>,
     ) -> Result<bool, String> {
-        if self.positive.len() >= self.deliveries.queue.max_capacity() {
+        if self.waiting.positive.len() >= self.deliveries.queue.max_capacity() {
             return Err(TOO_MANY_MESSAGES.to_owned());
         }
-        if self.has_no_acknowledgements() {
+        if self.waiting.is_empty() {
             touched.push(self.subscribing.topic.clone());
         }
-        self.positive.push(number);
-        Ok(self.positive.len() >= MAX_UNACKNOWLEDGED)
-    }
-
-    pub(super) fn has_no_acknowledgements(&self) -> bool {
-        self.begun.is_empty() && self.positive.is_empty() && self.negative.is_empty()
-    }
-
-    /// Adds an acknowledgement to the next frame. Returns the channel to notify when it is written.
-    pub(super) fn add(&mut self, given: Given) -> Option<oneshot::Sender<()>> {
-        let (numbers, message_id) = match given.acknowledgement {
-            Acknowledgement::Begun(message_id) => (&mut self.begun, message_id),
-            Acknowledgement::Positive(message_id) => (&mut self.positive, message_id),
-            Acknowledgement::Negative(message_id) => (&mut self.negative, message_id),
-        };
-        // The ids are numbers, because the link has made them from numbers.
-        numbers.extend(message_id.parse::<u64>());
-        given.written
-    }
-
-    /// Writes the acknowledgements.
-    pub(super) fn write_acknowledgements(&mut self, outgoing: &mut FrameQueue) {
-        // What is begun and then returned counts, so this comes first.
-        for (kind, messages) in [
-            (FrameKind::Begun, &mut self.begun),
-            (FrameKind::Acknowledge, &mut self.positive),
-            (FrameKind::NegativeAcknowledge, &mut self.negative),
-        ] {
-            if !messages.is_empty() {
-                let header = Header {
-                    topic: self.subscribing.topic.as_str().into(),
-                    messages: std::mem::take(messages),
-                    ..Header::new(kind)
-                };
-                outgoing.push_back(Message::Binary(header.frame(b"")));
-            }
-        }
-    }
-}
-
-/// How many acknowledgements of one subscriber are taken at once.
-const TAKEN: usize = 64;
-
-/// The acknowledgements of one subscriber: all that wait, in one item. The last item is empty.
-pub(super) struct Acknowledgements {
-    topic: Topic,
-    /// `None` after the last item.
-    queue: Option<mpsc::Receiver<Given>>,
-}
-
-impl Acknowledgements {
-    /// Takes the queue from the stream, which ends. Returns `None` if it has ended.
-    pub(super) fn take(&mut self) -> Option<(Topic, mpsc::Receiver<Given>)> {
-        Some((self.topic.clone(), self.queue.take()?))
-    }
-}
-
-impl Stream for Acknowledgements {
-    type Item = (Topic, Vec<Given>);
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let Some(queue) = &mut self.queue else {
-            return Poll::Ready(None);
-        };
-        let mut taken = Vec::new();
-        if ready!(queue.poll_recv_many(cx, &mut taken, TAKEN)) == 0 {
-            self.queue = None;
-        }
-        Poll::Ready(Some((self.topic.clone(), taken)))
+        self.waiting.positive.push(number);
+        Ok(self.waiting.positive.len() >= MAX_UNACKNOWLEDGED)
     }
 }

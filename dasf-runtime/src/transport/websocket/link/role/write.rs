@@ -141,10 +141,10 @@ impl<B: LinkBroker> LinkRole<'_, B> {
                 if given.connection != connection {
                     continue;
                 }
-                if subscription.has_no_acknowledgements() {
+                if subscription.waiting.is_empty() {
                     self.touched.push(topic.clone());
                 }
-                self.written.extend(subscription.add(given));
+                self.written.extend(subscription.waiting.add(given));
                 self.is_urgent = true;
             }
         }
@@ -177,7 +177,7 @@ impl<B: LinkBroker> LinkRole<'_, B> {
             let Some(subscription) = self.link.subscriptions.get_mut(&topic) else {
                 continue;
             };
-            subscription.write_acknowledgements(outgoing);
+            subscription.waiting.write(&topic, outgoing);
         }
     }
 
