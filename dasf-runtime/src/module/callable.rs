@@ -7,10 +7,11 @@ use dasf_protocol::api_info::FunctionInfo;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::access::Access;
+use super::contract::Contract;
 use super::descriptor::FunctionDescriptor;
 use super::request::Object;
 use super::validate::Validator;
-use super::{Arguments, Contract, ModuleError, Outcome, schema};
+use super::{Arguments, ModuleError, Outcome, schema};
 
 /// A function or method that requests can reach.
 pub(super) struct Callable {

@@ -3,6 +3,7 @@
 mod access;
 mod arguments;
 mod callable;
+mod contract;
 pub mod descriptor;
 mod floats;
 mod plain_arguments;
@@ -21,7 +22,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use dasf_protocol::api_info::{ApiInfo, Extensions, extension};
 use dasf_protocol::payload::{self, PayloadError};
-use dasf_protocol::problem::Problem;
 use serde_json::{Map, Value};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
@@ -36,14 +36,14 @@ use crate::read;
 use access::Access;
 pub(crate) use access::Origin;
 use callable::Callable;
+use contract::Contract;
 use descriptor::{ArgumentDescriptor, Member, ModuleDescriptor, TypeDescriptor};
-use plain_arguments::PlainArguments;
-use request::{Object, is_object, is_string};
+use request::{Object, is_object, is_string, no_json};
 use schema::SchemaBuilder;
 pub(crate) use target::Target;
 use target::full_name;
 use unknown_arguments::UnknownArguments;
-use validate::{Validator, list_problems};
+use validate::list_problems;
 
 /// The name of the module in messages about a missing function or class.
 pub(crate) const MODULE: &str = "the module";
@@ -70,15 +70,6 @@ struct ApiTemplate {
 struct Class {
     constructor: Contract,
     methods: HashMap<&'static str, Arc<Callable>>,
-}
-
-/// The schema of the arguments of a function or constructor, with its compiled form.
-struct Contract {
-    descriptors: &'static [ArgumentDescriptor],
-    validator: Validator,
-    /// The arguments that need no check by the schema, if all of them are plain.
-    plain: Option<PlainArguments>,
-    schema: Arc<Value>,
 }
 
 /// The error of a module that cannot be served, because a schema is invalid or some values of a
@@ -496,55 +487,6 @@ fn refuse_unknown(unknown: Option<UnknownArguments>) -> Result<Option<UnknownArg
     }
 }
 
-fn no_json(error: &serde_json::Error) -> Failure {
-    Failure::validation(format!("the request is not JSON: {error}"))
-}
-
-impl Contract {
-    fn new(
-        member: &str,
-        arguments: &'static [ArgumentDescriptor],
-        schema: &Value,
-    ) -> Result<Self, ModuleError> {
-        let validator = Validator::new(member, schema)?;
-        check_defaults(member, arguments, &validator)?;
-        Ok(Self {
-            descriptors: arguments,
-            validator,
-            plain: PlainArguments::of(schema),
-            schema: Arc::new(schema.clone()),
-        })
-    }
-
-    /// Returns the problems of the arguments in an object, which is given as its text, too.
-    ///
-    /// # Errors
-    /// Fails if the object is not JSON.
-    fn problems(
-        &self,
-        text: &str,
-        object: &Object<'_>,
-        prefix: &str,
-    ) -> Result<Vec<Problem>, Failure> {
-        let plain = self.plain.as_ref();
-        if plain.is_some_and(|plain| plain.surely_match(object)) {
-            return Ok(Vec::new());
-        }
-        let problems = self.validator.problems_of_text(text, prefix);
-        problems.map_err(|error| no_json(&error))
-    }
-
-    fn arguments(
-        &self,
-        member: &'static str,
-        request: &Utf8Bytes,
-        object: &Object<'_>,
-    ) -> Arguments {
-        let names = self.descriptors.iter().map(|argument| argument.name);
-        Arguments::new(member, names, request, object, &self.schema)
-    }
-}
-
 /// Checks that values of the types of all arguments and results can be read.
 ///
 /// # Errors
@@ -582,32 +524,6 @@ fn check_types(members: &[Member]) -> Result<(), ModuleError> {
         check(&function.returns.ty, &place)?;
     }
     Ok(())
-}
-
-/// Checks that each default is a value that a request could contain.
-fn check_defaults(
-    member: &str,
-    arguments: &[ArgumentDescriptor],
-    schema: &Validator,
-) -> Result<(), ModuleError> {
-    let defaults = arguments.iter().filter_map(|argument| {
-        let default = argument.default?()?;
-        Some((argument.name.to_owned(), default))
-    });
-    let request = Value::Object(defaults.collect());
-    // Arguments without a default are missing here, which is expected.
-    let mut problems = schema.problems(&request, "");
-    problems.retain(|problem| !problem.is_missing());
-    if problems.is_empty() {
-        return Ok(());
-    }
-    Err(ModuleError {
-        member: member.to_owned(),
-        reason: format!(
-            "a default does not match its schema: {}",
-            list_problems(member, &problems)
-        ),
-    })
 }
 
 fn unknown<'a>(

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::Failure;
 use crate::read::Entries;
 
 /// The keys of an object in a request with the texts of their values. Both are borrowed from the
@@ -54,6 +55,11 @@ pub(crate) fn to_string(json: &str) -> Option<Cow<'_, str>> {
         return serde_json::from_str(json).ok().map(Cow::Owned);
     }
     Some(Cow::Borrowed(inner))
+}
+
+/// Returns the failure of a request that is not JSON.
+pub(super) fn no_json(error: &serde_json::Error) -> Failure {
+    Failure::validation(format!("the request is not JSON: {error}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,93 @@
+//! The arguments that a function or constructor accepts, as its schema says.
+
+use std::sync::Arc;
+
+use dasf_protocol::problem::Problem;
+use serde_json::Value;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
+
+use super::descriptor::ArgumentDescriptor;
+use super::plain_arguments::PlainArguments;
+use super::request::{Object, no_json};
+use super::validate::{Validator, list_problems};
+use super::{Arguments, Failure, ModuleError};
+
+/// The schema of the arguments of a function or constructor, with its compiled form.
+pub(super) struct Contract {
+    descriptors: &'static [ArgumentDescriptor],
+    validator: Validator,
+    /// The arguments that need no check by the schema, if all of them are plain.
+    plain: Option<PlainArguments>,
+    pub(super) schema: Arc<Value>,
+}
+
+impl Contract {
+    pub(super) fn new(
+        member: &str,
+        arguments: &'static [ArgumentDescriptor],
+        schema: &Value,
+    ) -> Result<Self, ModuleError> {
+        let validator = Validator::new(member, schema)?;
+        check_defaults(member, arguments, &validator)?;
+        Ok(Self {
+            descriptors: arguments,
+            validator,
+            plain: PlainArguments::of(schema),
+            schema: Arc::new(schema.clone()),
+        })
+    }
+
+    /// Returns the problems of the arguments in an object, which is given as its text, too.
+    ///
+    /// # Errors
+    /// Fails if the object is not JSON.
+    pub(super) fn problems(
+        &self,
+        text: &str,
+        object: &Object<'_>,
+        prefix: &str,
+    ) -> Result<Vec<Problem>, Failure> {
+        let plain = self.plain.as_ref();
+        if plain.is_some_and(|plain| plain.surely_match(object)) {
+            return Ok(Vec::new());
+        }
+        let problems = self.validator.problems_of_text(text, prefix);
+        problems.map_err(|error| no_json(&error))
+    }
+
+    pub(super) fn arguments(
+        &self,
+        member: &'static str,
+        request: &Utf8Bytes,
+        object: &Object<'_>,
+    ) -> Arguments {
+        let names = self.descriptors.iter().map(|argument| argument.name);
+        Arguments::new(member, names, request, object, &self.schema)
+    }
+}
+
+/// Checks that each default is a value that a request could contain.
+fn check_defaults(
+    member: &str,
+    arguments: &[ArgumentDescriptor],
+    schema: &Validator,
+) -> Result<(), ModuleError> {
+    let defaults = arguments.iter().filter_map(|argument| {
+        let default = argument.default?()?;
+        Some((argument.name.to_owned(), default))
+    });
+    let request = Value::Object(defaults.collect());
+    // Arguments without a default are missing here, which is expected.
+    let mut problems = schema.problems(&request, "");
+    problems.retain(|problem| !problem.is_missing());
+    if problems.is_empty() {
+        return Ok(());
+    }
+    Err(ModuleError {
+        member: member.to_owned(),
+        reason: format!(
+            "a default does not match its schema: {}",
+            list_problems(member, &problems)
+        ),
+    })
+}
