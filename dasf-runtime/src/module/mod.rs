@@ -5,6 +5,7 @@ mod arguments;
 mod callable;
 mod contract;
 pub mod descriptor;
+mod find;
 mod floats;
 mod plain_arguments;
 mod readable;
@@ -19,11 +20,9 @@ use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use dasf_protocol::api_info::{ApiInfo, Extensions, extension};
 use dasf_protocol::payload::{self, PayloadError};
 use serde_json::{Map, Value};
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 pub use arguments::Arguments;
 pub use schema::{StructTag, schema_of};
@@ -38,12 +37,9 @@ pub(crate) use access::Origin;
 use callable::Callable;
 use contract::Contract;
 use descriptor::{ArgumentDescriptor, Member, ModuleDescriptor, TypeDescriptor};
-use request::{Object, is_object, is_string, no_json};
 use schema::SchemaBuilder;
 pub(crate) use target::Target;
 use target::full_name;
-use unknown_arguments::UnknownArguments;
-use validate::list_problems;
 
 /// The name of the module in messages about a missing function or class.
 pub(crate) const MODULE: &str = "the module";
@@ -337,154 +333,6 @@ impl Module {
     pub(crate) fn check_access(&self, origin: Origin<'_>) -> Result<(), Failure> {
         self.access.check(origin, || MODULE.to_owned())
     }
-
-    /// Reads the payload of a request, and checks it against the schema of the function that it names.
-    ///
-    /// # Errors
-    /// Returns the [`Failure`] with which the module rejects the request.
-    pub(crate) fn read(&self, payload: &Bytes, origin: Origin<'_>) -> Result<Target, Failure> {
-        let text = match Utf8Bytes::try_from(payload.clone()) {
-            Ok(text) => text,
-            Err(_) => payload::to_text(payload).into_owned().into(),
-        };
-        self.find(&text, origin)
-    }
-
-    /// Finds the member that a request names, and checks the request against its schema, if the call is
-    /// allowed.
-    fn find(&self, request: &Utf8Bytes, origin: Origin<'_>) -> Result<Target, Failure> {
-        self.find_in(request, origin).map_err(|failure| {
-            if failure.kind() == FailureKind::NotAllowed {
-                return failure;
-            }
-            // Not all parts were read before the failure. A text that is not JSON has no meaning.
-            let checked = validate::check_json(request);
-            checked.map_or_else(|error| no_json(&error), |()| failure)
-        })
-    }
-
-    fn find_in(&self, text: &Utf8Bytes, origin: Origin<'_>) -> Result<Target, Failure> {
-        let Some(request) = Object::read(text) else {
-            return Err(Failure::validation(
-                "a request must be a JSON object with a func_name or a class_name",
-            ));
-        };
-        // A request may name both a class and a function. Its form decides: a call of a method has
-        // an object under `function`. Unknown keys are ignored.
-        let function = request.get("func_name");
-        let is_function = function.is_some_and(is_string);
-        let is_method = request.get("function").is_some_and(is_object);
-        let has_class = |name: &str| {
-            let name = request::to_string(name);
-            name.is_some_and(|name| self.classes.contains_key(&*name))
-        };
-        let class = request
-            .get("class_name")
-            .filter(|name| !is_function || (is_method && has_class(name)));
-        if let Some(class) = class {
-            let Some(class) = request::to_string(class) else {
-                return Err(Failure::validation("class_name: must be a string"));
-            };
-            return self.find_method(text, &request, &class, origin);
-        }
-        let Some(function) = function else {
-            let problem = "func_name: the name of the function is required";
-            return Err(Failure::validation(problem));
-        };
-        let Some(function) = request::to_string(function) else {
-            return Err(Failure::validation("func_name: must be a string"));
-        };
-        self.find_function(text, &request, &function, origin)
-    }
-
-    fn find_function(
-        &self,
-        text: &Utf8Bytes,
-        request: &Object<'_>,
-        name: &str,
-        origin: Origin<'_>,
-    ) -> Result<Target, Failure> {
-        let Some(callable) = self.functions.get(name) else {
-            return Err(unknown(MODULE, "function", name, self.functions.keys()));
-        };
-        callable.access.check(origin, || name.to_owned())?;
-        let schema = &callable.arguments.schema;
-        let unknown = unknown_arguments::of_function(name, schema, request.keys());
-        let ignored = refuse_unknown(unknown).map_err(|failure| failure.of_function(name))?;
-        let problems = callable.arguments.problems(text, request, "")?;
-        if !problems.is_empty() {
-            let failure = Failure::validation(list_problems(name, &problems));
-            return Err(failure.of_function(name));
-        }
-        Ok(Target {
-            callable: Arc::clone(callable),
-            class: "",
-            constructor: Arguments::default(),
-            arguments: callable.arguments(text, request),
-            ignored,
-        })
-    }
-
-    fn find_method(
-        &self,
-        text: &Utf8Bytes,
-        request: &Object<'_>,
-        name: &str,
-        origin: Origin<'_>,
-    ) -> Result<Target, Failure> {
-        let Some((&name, class)) = self.classes.get_key_value(name) else {
-            return Err(unknown(MODULE, "class", name, self.classes.keys()));
-        };
-        let part = request.get("function");
-        let Some((part, call)) = part.and_then(|part| Some((part, Object::read(part)?))) else {
-            let problem = "function: an object with the func_name of the method is required";
-            return Err(Failure::validation(format!("{name}: {problem}")));
-        };
-        let Some(method) = call.get("func_name").and_then(request::to_string) else {
-            let problem = "function.func_name: the name of the method is required";
-            return Err(Failure::validation(format!("{name}: {problem}")));
-        };
-        let Some(callable) = class.methods.get(&*method) else {
-            return Err(unknown(name, "method", &method, class.methods.keys()));
-        };
-        let access = &callable.access;
-        access.check(origin, || format!("{name}.{method}"))?;
-        let constructor = unknown_arguments::Part {
-            name,
-            schema: &class.constructor.schema,
-            keys: request.keys(),
-        };
-        let called = unknown_arguments::Part {
-            name: &method,
-            schema: &callable.arguments.schema,
-            keys: call.keys(),
-        };
-        let ignored = refuse_unknown(unknown_arguments::of_class(constructor, called))
-            .map_err(|failure| failure.of_function(&format!("{name}.{method}")))?;
-        let mut problems = class.constructor.problems(text, request, "")?;
-        problems.extend(callable.arguments.problems(part, &call, "function.")?);
-        if !problems.is_empty() {
-            let function = format!("{name}.{method}");
-            let failure = Failure::validation(list_problems(&function, &problems));
-            return Err(failure.of_function(&function));
-        }
-        Ok(Target {
-            callable: Arc::clone(callable),
-            class: name,
-            constructor: class.constructor.arguments(name, text, request),
-            arguments: callable.arguments(text, &call),
-            ignored,
-        })
-    }
-}
-
-/// Refuses arguments that the function does not have, if its schema forbids them. Otherwise returns
-/// them.
-fn refuse_unknown(unknown: Option<UnknownArguments>) -> Result<Option<UnknownArguments>, Failure> {
-    match unknown {
-        Some(unknown) if unknown.is_refused => Err(Failure::validation(unknown.message)),
-        ignored => Ok(ignored),
-    }
 }
 
 /// Checks that values of the types of all arguments and results can be read.
@@ -524,15 +372,4 @@ fn check_types(members: &[Member]) -> Result<(), ModuleError> {
         check(&function.returns.ty, &place)?;
     }
     Ok(())
-}
-
-fn unknown<'a>(
-    owner: &str,
-    kind: &str,
-    name: &str,
-    known: impl Iterator<Item = &'a &'static str>,
-) -> Failure {
-    let mut known: Vec<_> = known.map(|&name| name.to_owned()).collect();
-    known.sort_unstable();
-    Failure::validation(unknown_arguments::no_member(owner, kind, name, &known))
 }
