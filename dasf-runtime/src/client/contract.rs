@@ -68,7 +68,7 @@ impl Contract {
         let Ok(text) = std::str::from_utf8(request) else {
             return Ok(());
         };
-        let Some(request) = Object::read(text) else {
+        let Some(request) = Object::split(text) else {
             return Ok(());
         };
         self.check_in(text, &request).or_else(|problems| {
@@ -92,7 +92,7 @@ impl Contract {
             return report(&function, &checked.problems(text, ""));
         };
         let mut problems = constructor.problems(text, "");
-        let inner = Object::read(call).unwrap_or_default();
+        let inner = Object::split(call).unwrap_or_default();
         let function = name(&inner, "func_name");
         if let Some(method) = methods.get(&*function) {
             let beside = Part {

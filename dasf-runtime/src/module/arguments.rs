@@ -123,7 +123,7 @@ mod tests {
 
     fn arguments(request: &str) -> Arguments {
         let request = Utf8Bytes::from(request);
-        arguments_of(&request, &Object::read(&request).unwrap())
+        arguments_of(&request, &Object::split(&request).unwrap())
     }
 
     #[derive(Debug, Deserialize)]
@@ -160,8 +160,8 @@ mod tests {
     #[test]
     fn arguments_are_found_in_a_part_of_the_request() {
         let request = Utf8Bytes::from(r#"{"a": 1, "function": {"bc": "ü", "b": [2]}}"#);
-        let part = Object::read(&request).unwrap().get("function").unwrap();
-        let mut arguments = arguments_of(&request, &Object::read(part).unwrap());
+        let part = Object::split(&request).unwrap().get("function").unwrap();
+        let mut arguments = arguments_of(&request, &Object::split(part).unwrap());
         assert_eq!(arguments.take("bc", read::<String>).unwrap(), "ü");
         assert_eq!(arguments.take("b", read::<Vec<u8>>).unwrap(), [2]);
         assert!(arguments.take("a", read::<i64>).is_err());

@@ -37,13 +37,12 @@ impl Contract {
         })
     }
 
-    /// Returns the problems of the arguments in an object, which is given as its text, too.
+    /// Returns the problems of the arguments in an object.
     ///
     /// # Errors
     /// Fails if the object is not JSON.
     pub(super) fn problems(
         &self,
-        text: &str,
         object: &Object<'_>,
         prefix: &str,
     ) -> Result<Vec<Problem>, Failure> {
@@ -51,7 +50,7 @@ impl Contract {
         if plain.is_some_and(|plain| plain.surely_match(object)) {
             return Ok(Vec::new());
         }
-        let problems = self.validator.problems_of_text(text, prefix);
+        let problems = self.validator.problems_of_text(object.text(), prefix);
         problems.map_err(|error| no_json(&error))
     }
 

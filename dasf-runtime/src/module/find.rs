@@ -40,7 +40,7 @@ impl Module {
     }
 
     fn find_in(&self, text: &Utf8Bytes, origin: Origin<'_>) -> Result<Target, Failure> {
-        let Some(request) = Object::read(text) else {
+        let Some(request) = Object::split(text) else {
             return Err(Failure::validation(
                 "a request must be a JSON object with a func_name or a class_name",
             ));
@@ -87,7 +87,7 @@ impl Module {
         let schema = &callable.arguments.schema;
         let unknown = unknown_arguments::of_function(name, schema, request.keys());
         let ignored = refuse_unknown(unknown).map_err(|failure| failure.of_function(name))?;
-        let problems = callable.arguments.problems(text, request, "")?;
+        let problems = callable.arguments.problems(request, "")?;
         if !problems.is_empty() {
             let failure = Failure::validation(list_problems(name, &problems));
             return Err(failure.of_function(name));
@@ -112,7 +112,7 @@ impl Module {
             return Err(unknown(MODULE, "class", name, self.classes.keys()));
         };
         let part = request.get("function");
-        let Some((part, call)) = part.and_then(|part| Some((part, Object::read(part)?))) else {
+        let Some(call) = part.and_then(Object::split) else {
             let problem = "function: an object with the func_name of the method is required";
             return Err(Failure::validation(format!("{name}: {problem}")));
         };
@@ -137,8 +137,8 @@ impl Module {
         };
         let ignored = refuse_unknown(unknown_arguments::of_class(constructor, called))
             .map_err(|failure| failure.of_function(&format!("{name}.{method}")))?;
-        let mut problems = class.constructor.problems(text, request, "")?;
-        problems.extend(callable.arguments.problems(part, &call, "function.")?);
+        let mut problems = class.constructor.problems(request, "")?;
+        problems.extend(callable.arguments.problems(&call, "function.")?);
         if !problems.is_empty() {
             let function = format!("{name}.{method}");
             let failure = Failure::validation(list_problems(&function, &problems));

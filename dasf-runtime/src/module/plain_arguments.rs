@@ -176,7 +176,7 @@ mod tests {
 
     fn surely_match(schema: &Value, request: &str) -> bool {
         let plain = PlainArguments::of(schema).unwrap();
-        plain.surely_match(&Object::read(request).unwrap())
+        plain.surely_match(&Object::split(request).unwrap())
     }
 
     fn forms() -> Vec<Value> {

@@ -10,17 +10,26 @@ use crate::read::Entries;
 ///
 /// The values are not read yet: some may contain numbers or escapes that JSON does not allow.
 #[derive(Default)]
-pub(crate) struct Object<'t>(Entries<'t>);
+pub(crate) struct Object<'t> {
+    text: &'t str,
+    entries: Entries<'t>,
+}
 
 impl<'t> Object<'t> {
-    /// Reads an object; `None` if the text is not one.
-    pub(crate) fn read(json: &'t str) -> Option<Self> {
-        serde_json::from_str(json).ok().map(Self)
+    /// Splits the text of an object into its keys and values; `None` if the text is not an object.
+    pub(crate) fn split(text: &'t str) -> Option<Self> {
+        let entries = serde_json::from_str(text).ok()?;
+        Some(Self { text, entries })
+    }
+
+    /// Returns the text of the object.
+    pub(super) fn text(&self) -> &'t str {
+        self.text
     }
 
     /// Returns the text of a key's value. If a key comes twice, the last one counts.
     pub(crate) fn get(&self, key: &str) -> Option<&'t str> {
-        let Entries(entries) = &self.0;
+        let Entries(entries) = &self.entries;
         let mut entries = entries.iter().rev();
         let (_, value) = entries.find(|(name, _)| name == key)?;
         Some(value.get())
@@ -33,7 +42,7 @@ impl<'t> Object<'t> {
 
     /// Returns all keys with the texts of their values, in order. A key that comes twice is there twice.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &'t str)> {
-        let Entries(entries) = &self.0;
+        let Entries(entries) = &self.entries;
         entries.iter().map(|(key, value)| (&**key, value.get()))
     }
 }
@@ -69,12 +78,12 @@ mod tests {
     #[test]
     fn of_a_key_that_comes_twice_the_last_counts() {
         let text = r#" {"a": 1, "\u0062": [2 ] , "a": {"a": 3}} "#;
-        let object = Object::read(text).unwrap();
+        let object = Object::split(text).unwrap();
         assert_eq!(object.get("a"), Some(r#"{"a": 3}"#));
         assert_eq!(object.get("b"), Some("[2 ]"));
         assert_eq!(object.get("c"), None);
         assert_eq!(object.keys().collect::<Vec<_>>(), ["a", "b", "a"]);
-        assert!(Object::read("[1]").is_none() && Object::read("{} {}").is_none());
+        assert!(Object::split("[1]").is_none() && Object::split("{} {}").is_none());
     }
 
     #[test]
