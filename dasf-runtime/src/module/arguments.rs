@@ -1,4 +1,4 @@
-//! Extracts the arguments of a call from its request.
+//! The arguments of a call, and reading them from its request.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,7 +8,6 @@ use serde_json::Value;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::Failure;
-use super::request::Object;
 use crate::read::{SchemaOfValue, Source};
 use crate::spare;
 
@@ -16,37 +15,15 @@ use crate::spare;
 /// their digits.
 #[derive(Debug, Clone, Default)]
 pub struct Arguments {
-    function: &'static str,
-    request: Utf8Bytes,
+    pub(super) function: &'static str,
+    pub(super) request: Utf8Bytes,
     /// The range of each argument's value in the request.
-    values: Vec<(&'static str, Range<usize>)>,
+    pub(super) values: Vec<(&'static str, Range<usize>)>,
     /// The schema of the arguments; `None` if there are none.
-    schema: Option<Arc<Value>>,
+    pub(super) schema: Option<Arc<Value>>,
 }
 
 impl Arguments {
-    /// Returns the arguments with these names in an object, which is the request or a part of it.
-    pub(super) fn new(
-        function: &'static str,
-        names: impl Iterator<Item = &'static str>,
-        request: &Utf8Bytes,
-        object: &Object<'_>,
-        schema: &Arc<Value>,
-    ) -> Self {
-        let values = names.filter_map(|name| {
-            let value = object.get(name)?;
-            // The value is a slice of the request.
-            let start = value.as_ptr().addr() - request.as_ptr().addr();
-            Some((name, start..start + value.len()))
-        });
-        Self {
-            function,
-            request: request.clone(),
-            values: values.collect(),
-            schema: Some(Arc::clone(schema)),
-        }
-    }
-
     fn source<'a>(&'a self, name: &'a str) -> Option<Source<'a>> {
         let (_, range) = self.values.iter().find(|(argument, _)| *argument == name)?;
         let json = self.request.get(range.clone())?;
@@ -113,12 +90,19 @@ impl Arguments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::module::contract::places;
+    use crate::module::request::Object;
     use crate::read::read;
     use serde::Deserialize;
 
     fn arguments_of(request: &Utf8Bytes, object: &Object<'_>) -> Arguments {
         let names = ["a", "b", "bc", "p", "points"].into_iter();
-        Arguments::new("f", names, request, object, &Arc::default())
+        Arguments {
+            function: "f",
+            request: request.clone(),
+            values: places(names, request, object),
+            schema: Some(Arc::default()),
+        }
     }
 
     fn arguments(request: &str) -> Arguments {

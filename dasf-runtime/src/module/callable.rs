@@ -4,21 +4,19 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use dasf_protocol::api_info::FunctionInfo;
-use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::access::Access;
 use super::contract::Contract;
 use super::descriptor::FunctionDescriptor;
-use super::request::Object;
 use super::validate::Validator;
-use super::{Arguments, ModuleError, Outcome, schema};
+use super::{ModuleError, Outcome, schema};
 
 /// A function or method that requests can reach.
 pub(super) struct Callable {
     /// The number of the function in its module, from 1 on.
     pub(super) number: u16,
     pub(super) descriptor: &'static FunctionDescriptor,
-    pub(super) arguments: Contract,
+    pub(super) contract: Contract,
     pub(super) access: Access,
     /// The schema of the result, if it has constraints beyond the type.
     result: Option<Validator>,
@@ -31,7 +29,7 @@ impl Callable {
         descriptor: &'static FunctionDescriptor,
         schemas: &FunctionInfo,
     ) -> Result<Self, ModuleError> {
-        let arguments = Contract::new(descriptor.name, descriptor.arguments, &schemas.rpc_schema)?;
+        let contract = Contract::new(descriptor.name, descriptor.arguments, &schemas.rpc_schema)?;
         // Most results always match the schema of their type. A check would have to read them
         // again.
         let result = schema::constrains(&schemas.return_schema)
@@ -40,16 +38,11 @@ impl Callable {
         Ok(Self {
             number,
             descriptor,
-            arguments,
+            contract,
             access: Access::to_function(descriptor),
             result,
             quickness: Quickness::default(),
         })
-    }
-
-    pub(super) fn arguments(&self, request: &Utf8Bytes, object: &Object<'_>) -> Arguments {
-        self.arguments
-            .arguments(self.descriptor.name, request, object)
     }
 
     /// Returns whether the latest calls took microseconds. The next one may take longer.

@@ -1,5 +1,6 @@
 //! The arguments that a function or constructor accepts, as its schema says.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dasf_protocol::problem::Problem;
@@ -14,6 +15,8 @@ use super::{Arguments, Failure, ModuleError};
 
 /// The schema of the arguments of a function or constructor, with its compiled form.
 pub(super) struct Contract {
+    /// The name of the function or class.
+    member: &'static str,
     descriptors: &'static [ArgumentDescriptor],
     validator: Validator,
     /// The arguments that need no check by the schema, if all of them are plain.
@@ -23,13 +26,14 @@ pub(super) struct Contract {
 
 impl Contract {
     pub(super) fn new(
-        member: &str,
+        member: &'static str,
         arguments: &'static [ArgumentDescriptor],
         schema: &Value,
     ) -> Result<Self, ModuleError> {
         let validator = Validator::new(member, schema)?;
         check_defaults(member, arguments, &validator)?;
         Ok(Self {
+            member,
             descriptors: arguments,
             validator,
             plain: PlainArguments::of(schema),
@@ -37,32 +41,46 @@ impl Contract {
         })
     }
 
-    /// Returns the problems of the arguments in an object.
+    /// Checks the arguments in an object, which is the request or a part of it, and returns them. Their
+    /// problems are added to a list: if it has some, the function must not run.
     ///
     /// # Errors
     /// Fails if the object is not JSON.
-    pub(super) fn problems(
+    pub(super) fn accept(
         &self,
-        object: &Object<'_>,
-        prefix: &str,
-    ) -> Result<Vec<Problem>, Failure> {
-        let plain = self.plain.as_ref();
-        if plain.is_some_and(|plain| plain.surely_match(object)) {
-            return Ok(Vec::new());
-        }
-        let problems = self.validator.problems_of_text(object.text(), prefix);
-        problems.map_err(|error| no_json(&error))
-    }
-
-    pub(super) fn arguments(
-        &self,
-        member: &'static str,
         request: &Utf8Bytes,
         object: &Object<'_>,
-    ) -> Arguments {
+        prefix: &str,
+        problems: &mut Vec<Problem>,
+    ) -> Result<Arguments, Failure> {
+        let plain = self.plain.as_ref();
+        if !plain.is_some_and(|plain| plain.surely_match(object)) {
+            let found = self.validator.problems_of_text(object.text(), prefix);
+            problems.extend(found.map_err(|error| no_json(&error))?);
+        }
         let names = self.descriptors.iter().map(|argument| argument.name);
-        Arguments::new(member, names, request, object, &self.schema)
+        Ok(Arguments {
+            function: self.member,
+            request: request.clone(),
+            values: places(names, request, object),
+            schema: Some(Arc::clone(&self.schema)),
+        })
     }
+}
+
+/// Returns the ranges of the values with these names in the request that contains the object.
+pub(super) fn places(
+    names: impl Iterator<Item = &'static str>,
+    request: &Utf8Bytes,
+    object: &Object<'_>,
+) -> Vec<(&'static str, Range<usize>)> {
+    let places = names.filter_map(|name| {
+        let value = object.get(name)?;
+        // The value is a slice of the request.
+        let start = value.as_ptr().addr() - request.as_ptr().addr();
+        Some((name, start..start + value.len()))
+    });
+    places.collect()
 }
 
 /// Checks that each default is a value that a request could contain.

@@ -84,10 +84,11 @@ impl Module {
             return Err(unknown(MODULE, "function", name, self.functions.keys()));
         };
         callable.access.check(origin, || name.to_owned())?;
-        let schema = &callable.arguments.schema;
-        let unknown = unknown_arguments::of_function(name, schema, request.keys());
+        let contract = &callable.contract;
+        let unknown = unknown_arguments::of_function(name, &contract.schema, request.keys());
         let ignored = refuse_unknown(unknown).map_err(|failure| failure.of_function(name))?;
-        let problems = callable.arguments.problems(request, "")?;
+        let mut problems = Vec::new();
+        let arguments = contract.accept(text, request, "", &mut problems)?;
         if !problems.is_empty() {
             let failure = Failure::validation(list_problems(name, &problems));
             return Err(failure.of_function(name));
@@ -96,7 +97,7 @@ impl Module {
             callable: Arc::clone(callable),
             class: "",
             constructor: Arguments::default(),
-            arguments: callable.arguments(text, request),
+            arguments,
             ignored,
         })
     }
@@ -132,13 +133,16 @@ impl Module {
         };
         let called = unknown_arguments::Part {
             name: &method,
-            schema: &callable.arguments.schema,
+            schema: &callable.contract.schema,
             keys: call.keys(),
         };
         let ignored = refuse_unknown(unknown_arguments::of_class(constructor, called))
             .map_err(|failure| failure.of_function(&format!("{name}.{method}")))?;
-        let mut problems = class.constructor.problems(request, "")?;
-        problems.extend(callable.arguments.problems(&call, "function.")?);
+        let mut problems = Vec::new();
+        let constructor = class.constructor.accept(text, request, "", &mut problems)?;
+        let arguments = callable
+            .contract
+            .accept(text, &call, "function.", &mut problems)?;
         if !problems.is_empty() {
             let function = format!("{name}.{method}");
             let failure = Failure::validation(list_problems(&function, &problems));
@@ -147,8 +151,8 @@ impl Module {
         Ok(Target {
             callable: Arc::clone(callable),
             class: name,
-            constructor: class.constructor.arguments(name, text, request),
-            arguments: callable.arguments(text, &call),
+            constructor,
+            arguments,
             ignored,
         })
     }
