@@ -8,6 +8,7 @@ pub mod descriptor;
 mod find;
 mod floats;
 mod plain_arguments;
+mod quickness;
 mod readable;
 pub(crate) mod request;
 pub(crate) mod schema;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use dasf_protocol::text::printable;
@@ -53,7 +54,7 @@ impl Target {
     /// Returns whether the latest calls of the function took microseconds. The next one may take
     /// longer.
     pub(crate) fn is_quick(&self) -> bool {
-        self.callable.is_quick()
+        self.callable.quickness.lacks.load(Ordering::Relaxed) == 0
     }
 
     /// Runs the function, wherever it may run: a plain function on a thread of the runtime for
@@ -91,8 +92,8 @@ impl Target {
         let call = AssertUnwindSafe(|| spare::keep_during(call));
         let output =
             std::panic::catch_unwind(call).unwrap_or_else(|panic| Err(Failure::panicked(panic)));
-        callable.record(begun.elapsed());
-        callable.check_result(output)
+        callable.quickness.record(begun.elapsed());
+        checked(&callable, output)
     }
 
     /// Runs an `async` function. A panic becomes a failure like any other.
@@ -111,7 +112,8 @@ impl Target {
         // caught.
         let call = AssertUnwindSafe(async { function(invocation).await });
         let output = call.catch_unwind().instrument(span).await;
-        callable.check_result(output.unwrap_or_else(|panic| Err(Failure::panicked(panic))))
+        let output = output.unwrap_or_else(|panic| Err(Failure::panicked(panic)));
+        checked(&callable, output)
     }
 
     /// Returns what the generated wrapper needs, and logs which function runs.
@@ -133,6 +135,14 @@ impl Target {
             context,
             report,
         }
+    }
+}
+
+/// Checks a result against its schema, if it has constraints beyond the type.
+fn checked(callable: &Callable, outcome: Outcome) -> Outcome {
+    match &callable.result {
+        None => outcome,
+        Some(validator) => validator.check_result(callable.descriptor.name, outcome?),
     }
 }
 
