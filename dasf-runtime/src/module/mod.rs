@@ -11,6 +11,7 @@ mod plain_arguments;
 mod quickness;
 mod readable;
 pub(crate) mod request;
+mod run;
 pub(crate) mod schema;
 mod target;
 pub(crate) mod unknown_arguments;

@@ -1,22 +1,13 @@
-//! A call that is read and checked, and the ways to run its function.
+//! A call that is read and checked.
 
 use std::borrow::Cow;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
-use dasf_protocol::text::printable;
-use futures_util::FutureExt;
-use tracing::Instrument;
-
+use super::Arguments;
 use super::callable::Callable;
-use super::descriptor::{BoxedCall, Handler};
+use super::descriptor::Handler;
 use super::unknown_arguments::UnknownArguments;
-use super::{Arguments, Failure, Invocation, Outcome};
-use crate::context::Context;
-use crate::progress::ReportSink;
-use crate::spare;
 
 /// The member that a request calls, with the checked arguments.
 pub(crate) struct Target {
@@ -55,94 +46,6 @@ impl Target {
     /// longer.
     pub(crate) fn is_quick(&self) -> bool {
         self.callable.quickness.lacks.load(Ordering::Relaxed) == 0
-    }
-
-    /// Runs the function, wherever it may run: a plain function on a thread of the runtime for
-    /// blocking work.
-    ///
-    /// # Cancel safety
-    /// If the future is dropped, an `async` function is dropped at its next `await`. A plain
-    /// function runs to its end.
-    pub(crate) async fn run(self, context: Context, report: Option<ReportSink>) -> Outcome {
-        context.span().record("function", &*self.name());
-        match self.handler() {
-            Handler::Async(function) => self.run_async(function, context, report).await,
-            Handler::Inline(function) => self.run_plain(function, context, report),
-            Handler::Blocking(function) => {
-                let call =
-                    tokio::task::spawn_blocking(move || self.run_plain(function, context, report));
-                call.await
-                    .unwrap_or_else(|_| Err(Failure::processing("the module is shutting down")))
-            }
-        }
-    }
-
-    /// Runs a plain function on this thread. A panic becomes a failure like any other.
-    pub(crate) fn run_plain(
-        self,
-        function: fn(Invocation) -> Outcome,
-        context: Context,
-        report: Option<ReportSink>,
-    ) -> Outcome {
-        // To copy the span would take longer than to copy the context.
-        let (callable, kept) = (Arc::clone(&self.callable), context.clone());
-        let invocation = self.begin(context, report);
-        let begun = Instant::now();
-        let call = || kept.span().in_scope(|| function(invocation));
-        let call = AssertUnwindSafe(|| spare::keep_during(call));
-        let output =
-            std::panic::catch_unwind(call).unwrap_or_else(|panic| Err(Failure::panicked(panic)));
-        callable.quickness.record(begun.elapsed());
-        checked(&callable, output)
-    }
-
-    /// Runs an `async` function. A panic becomes a failure like any other.
-    ///
-    /// # Cancel safety
-    /// If the future is dropped, the function is dropped at its next `await`.
-    pub(crate) async fn run_async(
-        self,
-        function: fn(Invocation) -> BoxedCall,
-        context: Context,
-        report: Option<ReportSink>,
-    ) -> Outcome {
-        let (callable, span) = (Arc::clone(&self.callable), context.span().clone());
-        let invocation = self.begin(context, report);
-        // The future itself calls the function, so a panic at the start of the function is also
-        // caught.
-        let call = AssertUnwindSafe(async { function(invocation).await });
-        let output = call.catch_unwind().instrument(span).await;
-        let output = output.unwrap_or_else(|panic| Err(Failure::panicked(panic)));
-        checked(&callable, output)
-    }
-
-    /// Returns what the generated wrapper needs, and logs which function runs.
-    fn begin(self, context: Context, report: Option<ReportSink>) -> Invocation {
-        let function = self.name();
-        if let Some(UnknownArguments { message, names, .. }) = self.ignored {
-            let message_id = context.message_id();
-            tracing::warn!(
-                message_id,
-                function = &*function,
-                arguments = names,
-                "unknown arguments ignored: {}",
-                printable(&message)
-            );
-        }
-        Invocation {
-            constructor: self.constructor,
-            arguments: self.arguments,
-            context,
-            report,
-        }
-    }
-}
-
-/// Checks a result against its schema, if it has constraints beyond the type.
-fn checked(callable: &Callable, outcome: Outcome) -> Outcome {
-    match &callable.result {
-        None => outcome,
-        Some(validator) => validator.check_result(callable.descriptor.name, outcome?),
     }
 }
 
