@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::callable::Callable;
 use super::descriptor::{BoxedCall, Handler};
-use super::target::Target;
+use super::target::{Target, full_name};
 use super::unknown_arguments::UnknownArguments;
 use super::{Failure, Invocation, Outcome};
 use crate::context::Context;
@@ -77,10 +77,10 @@ impl Target {
         checked(&callable, output)
     }
 
-    /// Returns what the generated wrapper needs, and logs which function runs.
+    /// Returns what the generated wrapper needs, and logs the arguments that the function does not have.
     fn begin(self, context: Context, report: Option<ReportSink>) -> Invocation {
-        let function = self.name();
         if let Some(UnknownArguments { message, names, .. }) = self.ignored {
+            let function = full_name(self.class, self.callable.descriptor.name);
             let message_id = context.message_id();
             tracing::warn!(
                 message_id,
