@@ -5,16 +5,16 @@ use std::cell::Cell;
 
 use bytes::Bytes;
 
-/// The smallest request whose memory is kept.
-const LARGE: usize = 1 << 20;
+/// The smallest request whose memory is worth keeping, in bytes.
+pub(crate) const LARGE: usize = 1 << 20;
 
 thread_local! {
     static IS_KEPT: Cell<bool> = const { Cell::new(false) };
     static SPARE: Cell<Bytes> = const { Cell::new(Bytes::new()) };
 }
 
-/// Runs a plain function, which reads its arguments and writes its result on this thread. Memory is
-/// kept until it returns.
+/// Runs a plain function with a large request. The function reads its arguments and writes its result on
+/// this thread. Memory is kept until it returns.
 pub(crate) fn keep_during<T>(call: impl FnOnce() -> T) -> T {
     struct End;
 
@@ -30,11 +30,10 @@ pub(crate) fn keep_during<T>(call: impl FnOnce() -> T) -> T {
     call()
 }
 
-/// Keeps the memory of a request whose arguments are read, if it is large.
+/// Keeps the memory of a large request whose arguments are read.
 pub(crate) fn keep(request: impl Into<Bytes>) {
-    let request = request.into();
-    if request.len() >= LARGE && IS_KEPT.get() {
-        SPARE.set(request);
+    if IS_KEPT.get() {
+        SPARE.set(request.into());
     }
 }
 

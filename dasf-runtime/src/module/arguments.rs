@@ -77,7 +77,10 @@ impl Arguments {
     fn forget(&mut self, name: &str) {
         self.values.retain(|(argument, _)| *argument != name);
         if self.values.is_empty() {
-            spare::keep(std::mem::take(&mut self.request));
+            let request = std::mem::take(&mut self.request);
+            if request.len() >= spare::LARGE {
+                spare::keep(request);
+            }
         }
     }
 

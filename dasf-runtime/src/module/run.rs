@@ -48,9 +48,13 @@ impl Target {
         // To copy the span would take longer than to copy the context.
         let (callable, kept) = (Arc::clone(&self.callable), context.clone());
         let invocation = self.begin(context, report);
+        let is_large = invocation.arguments.request.len() >= spare::LARGE;
         let begun = Instant::now();
         let call = || kept.span().in_scope(|| function(invocation));
-        let call = AssertUnwindSafe(|| spare::keep_during(call));
+        let call = AssertUnwindSafe(|| match is_large {
+            true => spare::keep_during(call),
+            false => call(),
+        });
         let output =
             std::panic::catch_unwind(call).unwrap_or_else(|panic| Err(Failure::panicked(panic)));
         callable.quickness.record(begun.elapsed());
