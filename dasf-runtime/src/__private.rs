@@ -23,13 +23,15 @@ pub use crate::module::{
 #[cfg(feature = "module")]
 pub use crate::probe::{
     AnyType, Causeless, Causes, Failed, Holding, Integer, OnlyText, Probe, Silent, Unable,
-    Unwritable, Written, check_fallible, check_tool,
+    check_fallible, check_tool,
 };
 #[cfg(feature = "module")]
 pub use crate::progress::ProgressReport;
 pub use crate::types::IntoError;
 #[cfg(feature = "module")]
 pub use crate::types::{Data, Fallible};
+#[cfg(feature = "module")]
+pub use crate::written::{Unwritable, Written};
 #[cfg(feature = "client")]
 pub use crate::{__call as call, __client as client, __instance as instance};
 pub use dasf_protocol::progress::Report;

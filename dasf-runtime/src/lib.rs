@@ -62,6 +62,8 @@ mod read;
 mod spare;
 mod transport;
 mod types;
+#[cfg(feature = "module")]
+mod written;
 
 pub use address::{Address, AddressError, Persistence, PulsarAddress};
 #[cfg(feature = "module")]
