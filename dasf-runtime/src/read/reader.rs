@@ -16,7 +16,7 @@ use serde::forward_to_deserialize_any;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::entries::Entries;
+use super::entries::{Entries, Text};
 use super::guide::Guide;
 use super::number::Whole;
 
@@ -396,33 +396,6 @@ impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Reader<'_, T> {
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<T::Value, D::Error> {
         self.inner.deserialize(Reader::new(value, self.guide))
-    }
-}
-
-/// Reads a key as a string, which is borrowed from the text if it has no escapes.
-pub(super) struct Text;
-
-impl<'de> DeserializeSeed<'de> for Text {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, key: D) -> Result<Self::Value, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Cow<'de, str>;
-
-            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Cow::Borrowed(text))
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Cow::Owned(text.to_owned()))
-            }
-        }
-        key.deserialize_str(TextVisitor)
     }
 }
 
