@@ -15,7 +15,7 @@ mod schema;
 mod schema;
 
 use dasf_protocol::problem::Problem;
-use serde::de::DeserializeOwned;
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
 use serde_json::Value;
 
 pub(crate) use entries::Entries;
@@ -61,13 +61,14 @@ pub(crate) fn unreadable() -> Problem {
     Problem::new("", "values of this type cannot be read")
 }
 
-/// Reads a value.
+/// Reads a value, which is known to be JSON without spaces around it.
 ///
 /// # Errors
 /// Returns a [`Problem`] if the value does not have the type.
 pub(crate) fn read<T: DeserializeOwned>(source: Source<'_>) -> Result<T, Problem> {
     // In most cases the type alone is enough. Otherwise follow the schema.
-    read_guided(source.json, Guide::default())
+    let mut text = serde_json::Deserializer::from_str(source.json);
+    read_from(Reader::of_text(&mut text, source.json))
         .or_else(|problem| read_by_schema(source).ok_or(problem))
 }
 
@@ -150,7 +151,15 @@ pub(crate) fn inspect<T: DeserializeOwned>(source: Source<'_>) -> Finding {
 
 fn read_guided<T: DeserializeOwned>(json: &str, guide: Guide<'_>) -> Result<T, Problem> {
     let mut text = serde_json::Deserializer::from_str(json);
-    serde_path_to_error::deserialize(Reader::new(&mut text, guide))
+    read_from(Reader::new(&mut text, guide))
+}
+
+fn read_from<'de, T, D>(reader: Reader<'de, D>) -> Result<T, Problem>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de, Error = serde_json::Error>,
+{
+    serde_path_to_error::deserialize(reader)
         .map_err(|error| Problem::new(&error.path().to_string(), message(error.inner())))
 }
 

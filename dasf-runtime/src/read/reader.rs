@@ -26,6 +26,8 @@ pub(super) struct Reader<'s, D> {
     guide: Guide<'s>,
     /// A key to add after the keys of the object.
     last_key: Option<&'static str>,
+    /// The text of the value, if its ends are known.
+    text: Option<&'s str>,
 }
 
 impl<'s, D> Reader<'s, D> {
@@ -34,6 +36,16 @@ impl<'s, D> Reader<'s, D> {
             inner,
             guide,
             last_key: None,
+            text: None,
+        }
+    }
+
+    /// Reads a value by its type alone. `text` is the whole value, which is known to be JSON, and what
+    /// `inner` reads. So an integer is read only once, and nobody looks for its end before.
+    pub(super) fn of_text(inner: D, text: &'s str) -> Self {
+        Self {
+            text: Some(text),
+            ..Self::new(inner, Guide::default())
         }
     }
 
@@ -42,11 +54,13 @@ impl<'s, D> Reader<'s, D> {
             inner,
             guide,
             last_key,
+            ..
         } = self;
         let visitor = Reader {
             inner: visitor,
             guide,
             last_key,
+            text: None,
         };
         (inner, visitor)
     }
@@ -64,7 +78,10 @@ macro_rules! around {
 macro_rules! integers {
     ($($method:ident $visit:ident)*) => {$(
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
-            let raw = <&RawValue>::deserialize(self.inner)?.get();
+            let raw = match self.text {
+                Some(text) => text,
+                None => <&RawValue>::deserialize(self.inner)?.get(),
+            };
             let visitor = match Whole::parse(raw) {
                 Some(whole) => match whole.$visit(visitor) {
                     Ok(visited) => return visited,
@@ -88,7 +105,7 @@ macro_rules! plain {
     )*};
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'_, D> {
+impl<'de, 's: 'de, D: Deserializer<'de>> Deserializer<'de> for Reader<'s, D> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -213,7 +230,7 @@ macro_rules! taken {
 }
 
 /// As a visitor, a reader passes its guide to the content of the value.
-impl<'de, V: Visitor<'de>> Visitor<'de> for Reader<'_, V> {
+impl<'de, 's: 'de, V: Visitor<'de>> Visitor<'de> for Reader<'s, V> {
     type Value = V::Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -286,7 +303,7 @@ impl<'s, A> Parts<'s, A> {
     }
 }
 
-impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Parts<'_, A> {
+impl<'de, 's: 'de, A: SeqAccess<'de>> SeqAccess<'de> for Parts<'s, A> {
     type Error = A::Error;
 
     fn next_element_seed<T: DeserializeSeed<'de>>(
@@ -303,7 +320,7 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Parts<'_, A> {
     }
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Parts<'_, A> {
+impl<'de, 's: 'de, A: MapAccess<'de>> MapAccess<'de> for Parts<'s, A> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(
@@ -345,7 +362,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Parts<'_, A> {
     }
 }
 
-impl<'de, 's, A: EnumAccess<'de>> EnumAccess<'de> for Parts<'s, A> {
+impl<'de, 's: 'de, A: EnumAccess<'de>> EnumAccess<'de> for Parts<'s, A> {
     type Error = A::Error;
     type Variant = Parts<'s, A::Variant>;
 
@@ -364,7 +381,7 @@ impl<'de, 's, A: EnumAccess<'de>> EnumAccess<'de> for Parts<'s, A> {
     }
 }
 
-impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Parts<'_, A> {
+impl<'de, 's: 'de, A: VariantAccess<'de>> VariantAccess<'de> for Parts<'s, A> {
     type Error = A::Error;
 
     fn unit_variant(self) -> Result<(), A::Error> {
@@ -391,7 +408,7 @@ impl<'de, A: VariantAccess<'de>> VariantAccess<'de> for Parts<'_, A> {
     }
 }
 
-impl<'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Reader<'_, T> {
+impl<'de, 's: 'de, T: DeserializeSeed<'de>> DeserializeSeed<'de> for Reader<'s, T> {
     type Value = T::Value;
 
     fn deserialize<D: Deserializer<'de>>(self, value: D) -> Result<T::Value, D::Error> {
