@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, SemaphorePermit};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::run::Job;
-use super::{Executor, Ready};
+use super::Executor;
+use super::job::{Job, Ready};
 use crate::module::descriptor::Handler;
 
 /// How long the last attempt of a request waits for the other calls to end, and they for it. Calls may

@@ -5,32 +5,14 @@ use std::time::Duration;
 
 use tracing::Dispatch;
 
-use super::{CALLER_S_TIME_OVER, Call, Executor, Ready};
+use super::job::{Job, Ready};
+use super::{CALLER_S_TIME_OVER, Call, Executor};
 use crate::context::Context;
 use crate::host::thread_watch::Watched;
 use crate::host::worker_pool::Added;
 use crate::module::descriptor::BoxedCall;
 use crate::module::{Failure, Invocation, Outcome};
 use crate::progress::ReportSink;
-
-/// A call of a plain function.
-pub(in crate::host) struct Job {
-    pub(super) ready: Ready,
-    pub(super) function: fn(Invocation) -> Outcome,
-    /// Whether the broker knows already that the call begins, if it must know it before the function
-    /// runs.
-    pub(super) is_ours: bool,
-}
-
-impl Job {
-    pub(super) fn new(ready: Ready, function: fn(Invocation) -> Outcome) -> Self {
-        Self {
-            ready,
-            function,
-            is_ours: false,
-        }
-    }
-}
 
 /// The calls of plain functions that run now. A call that is taken from here gets no response when
 /// its function returns.

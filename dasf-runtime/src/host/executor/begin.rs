@@ -1,0 +1,157 @@
+//! Begins the calls: finds the function of each, and passes the call to where it runs.
+
+use std::sync::Arc;
+
+use dasf_protocol::Properties;
+use dasf_protocol::payload::Payload;
+use dasf_protocol::properties::key;
+use tracing::Span;
+
+use super::Executor;
+use super::job::{Call, Job, Ready, Request};
+use crate::context::Context;
+use crate::host::budget::SMALL_PAYLOAD;
+use crate::host::call_log::CallLog;
+use crate::host::reply_to::ReplyTo;
+use crate::module::descriptor::Handler;
+use crate::module::{Failure, Origin, Target};
+use crate::progress::ReportSink;
+
+impl Executor {
+    /// Begins a call.
+    pub(in crate::host) fn begin(self: &Arc<Self>, request: Request) {
+        if self.limit.is_exceeded_by(request.call.redelivery) {
+            let executor = Arc::clone(self);
+            self.runtime.spawn(async move {
+                if executor.limit.may_still_run(request.call.redelivery) {
+                    executor.leave(request.call).await;
+                } else {
+                    executor.give_up(request.call).await;
+                }
+            });
+            return;
+        }
+        let is_on_demand = request.properties.get(key::ON_DEMAND).is_some();
+        // To read a large request takes so long that it would delay others.
+        if is_on_demand || request.payload.len() > SMALL_PAYLOAD {
+            let executor = Arc::clone(self);
+            self.runtime
+                .spawn(async move { executor.begin_large(request, is_on_demand).await });
+            return;
+        }
+        let Request {
+            payload,
+            properties,
+            call,
+        } = request;
+        let target = self.read(payload, &properties);
+        self.start(target, properties, call);
+    }
+
+    pub(super) fn read(
+        &self,
+        payload: Payload,
+        properties: &Properties,
+    ) -> Result<Target, Failure> {
+        let payload = payload.into_bytes();
+        let payload = payload.map_err(|error| Failure::validation(error.to_string()))?;
+        self.module.read(&payload, Origin::Message(properties))
+    }
+
+    /// Starts the function of a call.
+    pub(super) fn start(
+        self: &Arc<Self>,
+        target: Result<Target, Failure>,
+        properties: Properties,
+        call: Call,
+    ) {
+        let begun = CallLog::begin();
+        let target = match target {
+            Ok(target) => target,
+            Err(failure) => {
+                self.log_end(&self.span(&call, None), begun, Err(&failure));
+                return self.complete(call, None, Err(failure));
+            }
+        };
+        let report = target.reports().then(|| self.report_sink(&call.reply));
+        let span = self.span(&call, Some(&target.name()));
+        let context = Context::new(
+            call.message_id.clone(),
+            properties,
+            call.reply.deadline,
+            Arc::clone(&self.abort),
+            span,
+        );
+        let handler = target.handler();
+        let ready = Ready {
+            call,
+            target,
+            context,
+            report,
+            begun,
+        };
+        if self.limit.is_last_attempt(ready.call.redelivery) {
+            let executor = Arc::clone(self);
+            self.runtime
+                .spawn(async move { executor.run_alone(ready, handler).await });
+            return;
+        }
+        self.run(ready, handler);
+    }
+
+    /// Runs the function of a call when it is its turn.
+    pub(super) fn run(self: &Arc<Self>, ready: Ready, handler: Handler) {
+        match handler {
+            Handler::Blocking(function) if ready.target.is_quick() => {
+                self.run_quick(Job::new(ready, function));
+            }
+            Handler::Blocking(function) => self.enqueue(Job::new(ready, function)),
+            Handler::Inline(function) => self.run_quick(Job::new(ready, function)),
+            Handler::Async(function) => {
+                let executor = Arc::clone(self);
+                self.runtime
+                    .spawn(async move { executor.run_async(ready, function).await });
+            }
+        }
+    }
+
+    /// Passes a call to the thread of the host.
+    fn run_quick(self: &Arc<Self>, job: Job) {
+        if self.must_tell_the_broker(&job.ready.call) {
+            let executor = Arc::clone(self);
+            tokio::spawn(async move { executor.run_quick_if_ours(job).await });
+        } else {
+            self.quick.push(job);
+        }
+    }
+
+    async fn run_quick_if_ours(self: Arc<Self>, mut job: Job) {
+        if self.is_ours(&mut job.ready.call).await {
+            job.is_ours = true;
+            self.quick.push(job);
+        }
+    }
+
+    /// Returns the span of a call, with the name of its function if that is known.
+    pub(super) fn span(&self, call: &Call, function: Option<&str>) -> Span {
+        // The level is the highest one, so that events of every level have the span.
+        tracing::error_span!(
+            parent: None,
+            "call",
+            function,
+            user = call.reply.user.as_deref(),
+            message_id = &*call.message_id,
+            topic = self.topic.as_str(),
+        )
+    }
+
+    fn report_sink(self: &Arc<Self>, reply: &ReplyTo) -> ReportSink {
+        let executor = Arc::clone(self);
+        let reply = reply.clone();
+        ReportSink::new(self.outbox.max_payload_size(), move |status, json| {
+            executor
+                .outbox
+                .try_send_progress(&reply, status, json.into())
+        })
+    }
+}
