@@ -17,6 +17,9 @@ const MAX_LINES: u64 = 100;
 /// After this time, a line tells how many calls have no line of their own.
 const INTERVAL: Duration = Duration::from_secs(1);
 
+/// The target of the lines, by which a filter finds them.
+pub(super) const TARGET: &str = module_path!();
+
 /// Logs the ends of calls. Clones share the interval.
 #[derive(Debug, Clone, Default)]
 pub(super) struct CallLog(Arc<Interval>);
@@ -30,11 +33,6 @@ struct Interval {
 }
 
 impl CallLog {
-    /// Returns the time at which a call begins. The clock is read only for the log.
-    pub(super) fn begin() -> Option<Instant> {
-        tracing::enabled!(Level::INFO).then(Instant::now)
-    }
-
     /// Logs the end of a call. The first call of an interval starts a task on the runtime that ends
     /// the interval.
     pub(super) fn end(

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use dasf_protocol::Properties;
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
-use tracing::Span;
+use tokio::time::Instant;
+use tracing::{Level, Span};
 
 use super::Executor;
 use super::job::{Call, Job, Ready, Request};
 use crate::context::Context;
 use crate::host::budget::SMALL_PAYLOAD;
-use crate::host::call_log::CallLog;
+use crate::host::call_log;
 use crate::host::reply_to::ReplyTo;
 use crate::module::descriptor::Handler;
 use crate::module::{Failure, Origin, Target};
@@ -65,11 +66,13 @@ impl Executor {
         properties: Properties,
         call: Call,
     ) {
-        let begun = CallLog::begin();
+        // The clock is read only for the log.
+        let is_logged = tracing::enabled!(target: call_log::TARGET, Level::INFO);
+        let begun = is_logged.then(Instant::now);
         let target = match target {
             Ok(target) => target,
             Err(failure) => {
-                self.log_end(&self.span(&call, None), begun, Err(&failure));
+                self.log_refusal(&call, begun, &failure);
                 return self.complete(call, None, Err(failure));
             }
         };
@@ -132,8 +135,14 @@ impl Executor {
         }
     }
 
+    /// Logs the end of a call whose function did not begin.
+    pub(super) fn log_refusal(&self, call: &Call, begun: Option<Instant>, failure: &Failure) {
+        let span = self.span(call, None);
+        self.call_log.end(&self.runtime, &span, begun, Err(failure));
+    }
+
     /// Returns the span of a call, with the name of its function if that is known.
-    pub(super) fn span(&self, call: &Call, function: Option<&str>) -> Span {
+    fn span(&self, call: &Call, function: Option<&str>) -> Span {
         // The level is the highest one, so that events of every level have the span.
         tracing::error_span!(
             parent: None,

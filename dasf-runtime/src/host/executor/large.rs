@@ -22,7 +22,7 @@ impl Executor {
             let place = match self.place_to_fetch(&call, &properties) {
                 Ok(place) => place,
                 Err(Some(failure)) => {
-                    self.log_end(&self.span(&call, None), None, Err(&failure));
+                    self.log_refusal(&call, None, &failure);
                     return self.finish(call, None, Err(failure)).await;
                 }
                 Err(None) => return self.leave(call).await,
@@ -41,7 +41,7 @@ impl Executor {
                     fetched.payload
                 }
                 Err(failure) => {
-                    self.log_end(&self.span(&call, None), None, Err(&failure));
+                    self.log_refusal(&call, None, &failure);
                     return self.finish(call, None, Err(failure)).await;
                 }
             };

@@ -12,9 +12,7 @@ use std::sync::Arc;
 use dasf_protocol::{Properties, Topic};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::Span;
 
 use super::acknowledgement::AcknowledgePolicy;
 use super::answers::Answers;
@@ -29,7 +27,7 @@ use super::search::OwnPings;
 use super::thread_watch::ThreadWatch;
 use super::worker_pool::WorkerPool;
 use super::{Documents, HostOptions};
-use crate::module::{Failure, Module, Origin, Output};
+use crate::module::{Failure, Module, Origin};
 use crate::transport::Transport;
 use job::Job;
 pub(super) use job::{Call, Request};
@@ -189,9 +187,5 @@ impl Executor {
                 None => return false,
             }
         }
-    }
-
-    fn log_end(&self, span: &Span, begun: Option<Instant>, outcome: Result<&Output, &Failure>) {
-        self.call_log.end(&self.runtime, span, begun, outcome);
     }
 }

@@ -145,7 +145,8 @@ impl Executor {
         let kept = context.clone();
         let outcome =
             in_time(&context).and_then(|()| target.run_plain(function, context, report.clone()));
-        self.log_end(kept.span(), begun, outcome.as_ref());
+        self.call_log
+            .end(&self.runtime, kept.span(), begun, outcome.as_ref());
         // A call that was abandoned has its response.
         if let Some(call) = self.running.end(place) {
             self.complete(call, report, outcome);
@@ -219,7 +220,8 @@ impl Executor {
                 }
             },
         };
-        self.log_end(&span, begun, outcome.as_ref());
+        self.call_log
+            .end(&self.runtime, &span, begun, outcome.as_ref());
         Some((call, report, outcome))
     }
 
