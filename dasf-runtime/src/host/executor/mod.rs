@@ -6,6 +6,7 @@ mod finish;
 mod job;
 mod large;
 mod run;
+mod workers;
 
 use std::sync::Arc;
 
