@@ -41,19 +41,6 @@ impl Answer {
             None => properties,
         }
     }
-
-    /// The largest response that is remembered, in bytes.
-    const SMALL: usize = 1 << 20;
-
-    /// Returns whether the response is remembered for a redelivery of its request.
-    pub(super) fn is_small(&self) -> bool {
-        self.size() <= Self::SMALL
-    }
-
-    /// Returns the size in bytes.
-    pub(super) fn size(&self) -> usize {
-        self.payload.len()
-    }
 }
 
 impl From<Outcome> for Answer {

@@ -26,11 +26,16 @@ pub(super) struct Answers {
 impl Answers {
     /// Sends the response to a request, if it fits one message and the connection accepts that at
     /// once.
-    pub(super) fn send_at_once(&self, reply: &ReplyTo, answer: &Answer) -> bool {
-        !self.is_cut(answer)
+    pub(super) fn send_at_once(
+        &self,
+        reply: &ReplyTo,
+        properties: Properties,
+        payload: &Bytes,
+    ) -> bool {
+        !self.is_cut(payload)
             && self
                 .outbox
-                .send_at_once(reply, answer.properties(), self.held(reply, answer))
+                .send_at_once(reply, properties, self.budget.held(reply, payload))
     }
 
     /// Sends the response to a request, in fragments if necessary.
@@ -69,8 +74,9 @@ impl Answers {
     /// Returns the limit of unread fragments, if the broker drops messages for slow readers and the
     /// caller answers pings.
     fn window(&self, reply: &ReplyTo, answer: &Answer) -> Option<Arc<SendWindow>> {
-        let has_limit =
-            self.is_cut(answer) && reply.answers_pings && self.transport.max_unread().is_some();
+        let has_limit = self.is_cut(&answer.payload)
+            && reply.answers_pings
+            && self.transport.max_unread().is_some();
         has_limit.then(|| self.outbox.window(&reply.response_topic))
     }
 
@@ -108,13 +114,8 @@ impl Answers {
 
     /// Returns whether a response needs fragments. A payload that fits one frame is not cut, because
     /// no peer expects a single fragment.
-    fn is_cut(&self, answer: &Answer) -> bool {
-        answer.payload.len() > self.whole_size()
-    }
-
-    /// Returns the payload, which counts for the caller until all of it is sent.
-    fn held(&self, reply: &ReplyTo, answer: &Answer) -> Bytes {
-        self.budget.held(reply, &answer.payload)
+    fn is_cut(&self, payload: &Bytes) -> bool {
+        payload.len() > self.whole_size()
     }
 
     /// Returns the properties and the payloads of the messages of a response.
@@ -123,8 +124,9 @@ impl Answers {
         reply: &ReplyTo,
         answer: &'a Answer,
     ) -> impl Iterator<Item = (Properties, Bytes)> + use<'a> {
-        let payload = self.held(reply, answer);
-        let is_cut = self.is_cut(answer);
+        // It counts for the caller until all of it is sent.
+        let payload = self.budget.held(reply, &answer.payload);
+        let is_cut = self.is_cut(&payload);
         let pieces = fragment::split(&payload, self.piece_size());
         let count = pieces.len();
         // The id distinguishes the fragments from those of another response to the same request, by

@@ -18,6 +18,8 @@ use crate::number_map::NumberMap;
 const CAPACITY: usize = 4096;
 /// The size of all remembered responses, in bytes.
 const ANSWERS_SIZE: usize = 32 << 20;
+/// The largest response that is remembered, in bytes.
+const MAX_ANSWER_SIZE: usize = 1 << 20;
 /// The number of further messages with one request that wait for its response.
 const MAX_REPEATED: usize = 64;
 
@@ -183,6 +185,11 @@ impl RecentRequests {
         request.take_noted()
     }
 
+    /// Returns whether a response is remembered for a redelivery of its request.
+    pub(super) fn remembers(answer: &Answer) -> bool {
+        answer.payload.len() <= MAX_ANSWER_SIZE
+    }
+
     /// Remembers the response to a request. Returns the further messages with the request.
     pub(super) fn answered(&self, ticket: Ticket, answer: &Arc<Answer>) -> Unacknowledged {
         self.lock().answer(ticket, answer)
@@ -276,7 +283,7 @@ impl Memory {
         if let State::Answered(Some(answer)) =
             std::mem::replace(&mut request.state, State::Forgotten)
         {
-            self.answers_size -= answer.size();
+            self.answers_size -= answer.payload.len();
         }
         if self.latest.get(&hash) == Some(&ticket.0) {
             self.latest.remove(&hash);
@@ -285,7 +292,7 @@ impl Memory {
     }
 
     fn answer(&mut self, ticket: Ticket, answer: &Arc<Answer>) -> Unacknowledged {
-        let is_remembered = answer.is_small();
+        let is_remembered = RecentRequests::remembers(answer);
         let ticket = self.as_latest(ticket);
         let Some(request) = self.request(ticket) else {
             return Unacknowledged::default();
@@ -296,7 +303,7 @@ impl Memory {
         };
         request.state = State::Answered(is_remembered.then(|| Arc::clone(answer)));
         if is_remembered {
-            self.answers_size += answer.size();
+            self.answers_size += answer.payload.len();
             self.answered.push_back(ticket);
             self.shrink();
         }
@@ -325,7 +332,7 @@ impl Memory {
                 && let State::Answered(answer) = &mut request.state
                 && let Some(answer) = answer.take()
             {
-                self.answers_size -= answer.size();
+                self.answers_size -= answer.payload.len();
             }
         }
     }
@@ -504,7 +511,7 @@ mod tests {
         assert_eq!(memory.requests.len(), CAPACITY);
         assert_eq!(memory.latest.len(), CAPACITY);
         assert!(memory.answered.len() <= CAPACITY);
-        assert_eq!(memory.answers_size, CAPACITY * answer("1").size());
+        assert_eq!(memory.answers_size, CAPACITY * answer("1").payload.len());
         drop(memory);
         new(&recent, 0, "a");
     }

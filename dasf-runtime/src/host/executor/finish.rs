@@ -9,6 +9,7 @@ use dasf_protocol::Status;
 use super::{Call, Executor};
 use crate::host::acknowledgement::{AcknowledgePolicy, Unacknowledged};
 use crate::host::answer::Answer;
+use crate::host::duplicates::RecentRequests;
 use crate::host::reply_to::ReplyTo;
 use crate::module::{Failure, Outcome};
 use crate::progress::ReportSink;
@@ -35,8 +36,11 @@ impl Executor {
         call.message
             .join(self.recent.answered(call.ticket, &answer));
         // Nearly every response ends here.
-        if call.message.len() == 0 && self.answers.send_at_once(&call.reply, &answer) {
-            return;
+        if call.message.len() == 0 {
+            let (properties, payload) = (answer.properties(), &answer.payload);
+            if self.answers.send_at_once(&call.reply, properties, payload) {
+                return;
+            }
         }
         let sending = async move { executor.send_remembered(call, &answer).await };
         self.poll_or_spawn(Box::pin(sending));
@@ -102,7 +106,7 @@ impl Executor {
         }
         // Another module may reach the topic, or this module may reach it later. Then that module
         // runs the request again, unless it remembers the response.
-        message.join(if answer.is_small() {
+        message.join(if RecentRequests::remembers(answer) {
             self.recent.answered(ticket, answer)
         } else {
             self.recent.forget(ticket)
