@@ -5,6 +5,9 @@ use dasf_protocol::{ErrorInfo, MessageType, Properties, Status};
 
 use crate::module::{Failure, Outcome};
 
+/// How much memory beyond its own size a response may keep, in bytes.
+const MAX_SPARE: usize = 128;
+
 /// The response to a request.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -15,9 +18,12 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// Returns the response with a result. It may be kept for a while, so it has no memory to spare.
+    /// Returns the response with a result. It may be kept for a while, so it has little memory to spare.
     pub(super) fn success(mut result: Vec<u8>) -> Self {
-        result.shrink_to_fit();
+        // The allocator may copy the result for this. For a few bytes, that is not worth it.
+        if result.capacity() - result.len() > MAX_SPARE {
+            result.shrink_to_fit();
+        }
         Self {
             status: Status::Success,
             error: None,
@@ -55,4 +61,20 @@ impl From<Outcome> for Answer {
 /// Returns the properties of every response.
 pub(super) fn response() -> Properties {
     Properties::new().with_message_type(MessageType::Response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_keeps_little_memory_beyond_its_size() {
+        let kept = |capacity| {
+            let mut result = Vec::with_capacity(capacity);
+            result.push(b'1');
+            Vec::from(Answer::success(result).payload).capacity()
+        };
+        assert_eq!(kept(1 + MAX_SPARE), 1 + MAX_SPARE);
+        assert_eq!(kept(2 + MAX_SPARE), 1);
+    }
 }
