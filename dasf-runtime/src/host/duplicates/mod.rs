@@ -1,17 +1,18 @@
 //! Recognizing redelivered requests, and remembering their responses.
 
-use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+mod arrival;
+mod outcome;
 
-use dasf_protocol::properties::key;
-use dasf_protocol::{MessageId, Properties};
+use std::collections::VecDeque;
+use std::hash::RandomState;
+use std::sync::{Arc, Mutex};
+
+use dasf_protocol::MessageId;
 use tokio::time::Instant;
 
 use super::acknowledgement::Unacknowledged;
 use super::answer::Answer;
-use super::reply_to::{CallId, ReplyTo};
+use super::reply_to::CallId;
 use crate::number_map::NumberMap;
 
 /// The number of remembered requests, besides those that still run.
@@ -124,232 +125,17 @@ impl RecentRequests {
             memory: Mutex::new(memory),
         }
     }
-
-    fn lock(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Looks up a request, and remembers it.
-    pub(super) fn arrive(
-        &self,
-        reply: &ReplyTo,
-        message_id: &MessageId,
-        properties: &Properties,
-        message: Unacknowledged,
-    ) -> Arrival {
-        let call = reply.call();
-        let is_repeated = properties.get(key::REPEATED).is_some();
-        let hash = self.hasher.hash_one(&call);
-        let mut memory = self.lock();
-        if let Some(request) = memory.latest(hash, &call)
-            && (is_repeated || (self.unique_message_ids && request.message_id == *message_id))
-        {
-            let is_begun = request.is_begun;
-            match &mut request.state {
-                State::Open(noted) => {
-                    let surplus = if noted.len() < MAX_REPEATED {
-                        noted.join(message);
-                        None
-                    } else {
-                        Some(message)
-                    };
-                    return Arrival::Open { surplus, is_begun };
-                }
-                State::Answered(answer) => return Arrival::Answered(answer.clone(), message),
-                State::Forgotten => {}
-            }
-        }
-        if self.at_most_once && is_repeated {
-            let age = properties.integer(key::REPEATED).filter(|&age| age > 1);
-            if age.is_some_and(|age| !memory.has_all_of_last(Duration::from_millis(age))) {
-                return Arrival::Unknown(message);
-            }
-        }
-        let request = Request {
-            call,
-            hash,
-            message_id: message_id.clone(),
-            is_begun: false,
-            state: State::Open(Unacknowledged::default()),
-        };
-        Arrival::New(memory.insert(request), message)
-    }
-
-    /// Records that the broker is told that a request begins. Takes the further messages with it.
-    pub(super) fn begin(&self, ticket: Ticket) -> Unacknowledged {
-        let mut memory = self.lock();
-        let Some(request) = memory.request(ticket) else {
-            return Unacknowledged::default();
-        };
-        request.is_begun = true;
-        request.take_noted()
-    }
-
-    /// Returns whether a response is remembered for a redelivery of its request.
-    pub(super) fn remembers(answer: &Answer) -> bool {
-        answer.payload.len() <= MAX_ANSWER_SIZE
-    }
-
-    /// Remembers the response to a request. Returns the further messages with the request.
-    pub(super) fn answered(&self, ticket: Ticket, answer: &Arc<Answer>) -> Unacknowledged {
-        self.lock().answer(ticket, answer)
-    }
-
-    /// Forgets a request, so that it is new when it is redelivered. Returns the further messages
-    /// with it.
-    pub(super) fn forget(&self, ticket: Ticket) -> Unacknowledged {
-        let mut memory = self.lock();
-        let Some(request) = memory.request(ticket) else {
-            return Unacknowledged::default();
-        };
-        let noted = request.take_noted();
-        memory.forget(ticket);
-        noted
-    }
-
-    /// Forgets a request, unless there are further messages with it. If there are some, returns
-    /// them.
-    pub(super) fn forget_unless_noted(&self, ticket: Ticket) -> Option<Unacknowledged> {
-        let mut memory = self.lock();
-        let noted = memory.request(ticket)?.take_noted();
-        if noted.len() == 0 {
-            memory.forget(ticket);
-            return None;
-        }
-        Some(noted)
-    }
-}
-
-impl Memory {
-    fn request(&mut self, Ticket(number): Ticket) -> Option<&mut Request> {
-        match number.checked_sub(self.first) {
-            Some(index) => self.requests.get_mut(usize::try_from(index).ok()?),
-            None => self.running.get_mut(&number),
-        }
-    }
-
-    /// Returns the latest request of a call.
-    fn latest(&mut self, hash: u64, call: &CallId) -> Option<&mut Request> {
-        let ticket = Ticket(*self.latest.get(&hash)?);
-        self.request(ticket).filter(|request| request.call == *call)
-    }
-
-    fn insert(&mut self, request: Request) -> Ticket {
-        if self.requests.len() >= CAPACITY {
-            self.leave_out_oldest();
-        }
-        let number = self.first + self.requests.len() as u64;
-        if number.is_multiple_of(TIME_DISTANCE) {
-            self.times.push_back((number, Instant::now()));
-        }
-        if let Some(before) = self.latest.insert(request.hash, number) {
-            self.forget(Ticket(before));
-        }
-        self.requests.push_back(request);
-        Ticket(number)
-    }
-
-    /// Forgets the oldest request, unless it still runs: its redelivery must not run beside it.
-    fn leave_out_oldest(&mut self) {
-        let number = self.first;
-        let runs = |request: &Request| matches!(request.state, State::Open(_));
-        if !self.requests.front().is_some_and(runs) {
-            self.forget(Ticket(number));
-        }
-        if let Some(oldest) = self.requests.pop_front().filter(runs) {
-            self.running.insert(number, oldest);
-        }
-        self.first += 1;
-        while let Some(&(number, time)) = self.times.front()
-            && number < self.first
-        {
-            self.times.pop_front();
-            // What is left out next came before the next known time.
-            self.complete_since = self.times.front().map_or(time, |&(_, next)| next);
-        }
-    }
-
-    /// Returns whether no request is left out that came in this time.
-    fn has_all_of_last(&self, time: Duration) -> bool {
-        self.complete_since.elapsed() >= time
-    }
-
-    /// Forgets a request and its response.
-    fn forget(&mut self, ticket: Ticket) {
-        let Some(request) = self.request(ticket) else {
-            return;
-        };
-        let hash = request.hash;
-        if let State::Answered(Some(answer)) =
-            std::mem::replace(&mut request.state, State::Forgotten)
-        {
-            self.answers_size -= answer.payload.len();
-        }
-        if self.latest.get(&hash) == Some(&ticket.0) {
-            self.latest.remove(&hash);
-        }
-        self.running.remove(&ticket.0);
-    }
-
-    fn answer(&mut self, ticket: Ticket, answer: &Arc<Answer>) -> Unacknowledged {
-        let is_remembered = RecentRequests::remembers(answer);
-        let ticket = self.as_latest(ticket);
-        let Some(request) = self.request(ticket) else {
-            return Unacknowledged::default();
-        };
-        let noted = match &mut request.state {
-            State::Open(noted) => std::mem::take(noted),
-            State::Answered(_) | State::Forgotten => return Unacknowledged::default(),
-        };
-        request.state = State::Answered(is_remembered.then(|| Arc::clone(answer)));
-        if is_remembered {
-            self.answers_size += answer.payload.len();
-            self.answered.push_back(ticket);
-            self.shrink();
-        }
-        noted
-    }
-
-    /// Gives an older request that ends a number among the latest ones.
-    fn as_latest(&mut self, ticket: Ticket) -> Ticket {
-        match self.running.remove(&ticket.0) {
-            // It is the latest of its call: a later one would have removed it.
-            Some(request) => {
-                self.latest.remove(&request.hash);
-                self.insert(request)
-            }
-            None => ticket,
-        }
-    }
-
-    /// Forgets the oldest responses until the others are within the limits.
-    fn shrink(&mut self) {
-        while self.answers_size > ANSWERS_SIZE || self.answered.len() > CAPACITY {
-            let Some(oldest) = self.answered.pop_front() else {
-                return;
-            };
-            if let Some(request) = self.request(oldest)
-                && let State::Answered(answer) = &mut request.state
-                && let Some(answer) = answer.take()
-            {
-                self.answers_size -= answer.payload.len();
-            }
-        }
-    }
-}
-
-impl Request {
-    fn take_noted(&mut self) -> Unacknowledged {
-        match &mut self.state {
-            State::Open(noted) => std::mem::take(noted),
-            State::Answered(_) | State::Forgotten => Unacknowledged::default(),
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use dasf_protocol::Properties;
+    use dasf_protocol::properties::key;
+
     use super::*;
+    use crate::host::reply_to::ReplyTo;
     use crate::transport::{Reading, Subscriber};
 
     fn call(context: usize) -> ReplyTo {
