@@ -90,7 +90,7 @@ impl Dispatcher {
         if self.executor.acknowledge == AcknowledgePolicy::Read || !is_request {
             message.acknowledge().await;
         }
-        let redelivery = Redelivery::of(&delivery);
+        let redelivery = self.executor.limit.judge(&delivery);
         let Delivery {
             message_id,
             payload,
@@ -166,8 +166,8 @@ impl Dispatcher {
         };
         let recent = &self.executor.recent;
         // A report for an earlier message may have been lost with its connection.
-        let reported = self.executor.limit.must_report(redelivery);
-        let reported = reported.then(|| message.share());
+        let must_report = redelivery.attempt.must_report();
+        let reported = must_report.then(|| message.share());
         let (ticket, mut message) = match recent.arrive(&reply, &message_id, &properties, message) {
             Arrival::New(ticket, message) => (ticket, message),
             Arrival::Open { surplus, is_begun } => {
@@ -432,7 +432,7 @@ impl Dispatcher {
             // Without another module, a message would be redelivered until it is moved to the
             // dead-letter topic. A message that is kept goes to the next module when the connection
             // closes.
-            let redelivery = Redelivery::of(&delivery);
+            let redelivery = self.executor.limit.judge(&delivery);
             if self.executor.limit.may_give_back(redelivery) {
                 let message_id = delivery.message_id;
                 let acknowledger = subscriber.acknowledger();

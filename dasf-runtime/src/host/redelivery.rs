@@ -4,6 +4,7 @@
 //! a redelivered request begins to run. The last attempt runs alone, so that the request is not blamed for
 //! what another one does. After that, the host answers the request with an error.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use dasf_protocol::Delivery;
@@ -25,16 +26,27 @@ pub(super) struct Redelivery {
     count: u32,
     /// How often a module has begun the request after a redelivery, if the broker counts that.
     begun: Option<u32>,
+    pub(super) attempt: Attempt,
 }
 
-impl Redelivery {
-    pub(super) fn of(delivery: &Delivery) -> Self {
-        Self {
-            count: delivery.redelivery_count,
-            begun: delivery
-                .begun_count
-                .filter(|_| delivery.redelivery_count > 0),
-        }
+/// The place of a delivery among the attempts to run its request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Attempt {
+    /// The host does not report that the request begins: it is the first delivery, or the broker does not
+    /// count.
+    Unreported,
+    /// The host reports that the request begins.
+    Reported,
+    /// The same, and the request may run only once more.
+    Last,
+    /// The request may not run again.
+    Exceeded,
+}
+
+impl Attempt {
+    /// Returns whether the host has to report that the request begins.
+    pub(super) fn must_report(self) -> bool {
+        self != Self::Unreported
     }
 }
 
@@ -60,26 +72,22 @@ impl RedeliveryLimit {
         }
     }
 
-    /// Returns how often the request was begun after a redelivery, if the host has to report it.
-    fn begun(self, redelivery: Redelivery) -> Option<u32> {
-        let reports = self.acknowledge == AcknowledgePolicy::Answered;
-        redelivery.begun.filter(|_| reports)
-    }
-
-    /// Returns whether the host has to report that the request begins.
-    pub(super) fn must_report(self, redelivery: Redelivery) -> bool {
-        self.begun(redelivery).is_some()
-    }
-
-    /// Returns whether the request may run only once more.
-    pub(super) fn is_last_attempt(self, redelivery: Redelivery) -> bool {
-        self.begun(redelivery) == self.max.checked_sub(1)
-    }
-
-    /// Returns whether the request may not run again.
-    pub(super) fn is_exceeded_by(self, redelivery: Redelivery) -> bool {
-        self.begun(redelivery)
-            .is_some_and(|begun| begun >= self.max)
+    /// Returns the earlier deliveries of a request.
+    pub(super) fn judge(self, delivery: &Delivery) -> Redelivery {
+        let count = delivery.redelivery_count;
+        let begun = delivery.begun_count.filter(|_| count > 0);
+        let reported = begun.filter(|_| self.acknowledge == AcknowledgePolicy::Answered);
+        let attempt = match reported.map(|begun| begun.saturating_add(1).cmp(&self.max)) {
+            None => Attempt::Unreported,
+            Some(Ordering::Less) => Attempt::Reported,
+            Some(Ordering::Equal) => Attempt::Last,
+            Some(Ordering::Greater) => Attempt::Exceeded,
+        };
+        Redelivery {
+            count,
+            begun,
+            attempt,
+        }
     }
 
     /// Returns whether a module may still run a request beyond the limit: one that lost only its

@@ -13,6 +13,7 @@ use super::job::{Call, Job, Ready, Request};
 use crate::context::Context;
 use crate::host::budget::SMALL_PAYLOAD;
 use crate::host::call_log;
+use crate::host::redelivery::Attempt;
 use crate::host::reply_to::ReplyTo;
 use crate::module::descriptor::Handler;
 use crate::module::{Failure, Origin, Target};
@@ -21,7 +22,7 @@ use crate::progress::ReportSink;
 impl Executor {
     /// Begins a call.
     pub(in crate::host) fn begin(self: &Arc<Self>, request: Request) {
-        if self.limit.is_exceeded_by(request.call.redelivery) {
+        if request.call.redelivery.attempt == Attempt::Exceeded {
             let executor = Arc::clone(self);
             self.runtime.spawn(async move {
                 if executor.limit.may_still_run(request.call.redelivery) {
@@ -93,7 +94,7 @@ impl Executor {
             report,
             begun,
         };
-        if self.limit.is_last_attempt(ready.call.redelivery) {
+        if ready.call.redelivery.attempt == Attempt::Last {
             let executor = Arc::clone(self);
             self.runtime
                 .spawn(async move { executor.run_alone(ready, handler).await });

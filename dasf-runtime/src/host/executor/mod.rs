@@ -144,7 +144,7 @@ impl Executor {
 
     /// Returns whether the broker must know that a call begins before its function runs.
     fn must_tell_the_broker(&self, call: &Call) -> bool {
-        self.acknowledge == AcknowledgePolicy::Begun || self.limit.must_report(call.redelivery)
+        self.acknowledge == AcknowledgePolicy::Begun || call.redelivery.attempt.must_report()
     }
 
     /// Acknowledges a request before its function runs, or reports that it begins. Returns whether it
