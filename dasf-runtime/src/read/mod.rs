@@ -15,7 +15,7 @@ mod schema;
 mod schema;
 
 use dasf_protocol::problem::Problem;
-use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 pub(crate) use entries::Entries;
@@ -67,8 +67,7 @@ pub(crate) fn unreadable() -> Problem {
 /// Returns a [`Problem`] if the value does not have the type.
 pub(crate) fn read<T: DeserializeOwned>(source: Source<'_>) -> Result<T, Problem> {
     // In most cases the type alone is enough. Otherwise follow the schema.
-    let mut text = serde_json::Deserializer::from_str(source.json);
-    read_from(Reader::of_text(&mut text, source.json))
+    read_guided(source.json, Ends::Known, Guide::default())
         .or_else(|problem| read_by_schema(source).ok_or(problem))
 }
 
@@ -80,7 +79,7 @@ pub(crate) fn read_result<T: DeserializeOwned>(
     json: &str,
     schema: Option<SchemaOf>,
 ) -> Result<T, Problem> {
-    read_guided(json, Guide::default()).or_else(|problem| {
+    read_guided(json, Ends::Unknown, Guide::default()).or_else(|problem| {
         // The schema is made late, because most results do not need it.
         let Some((document, schema)) = schema.map(of_reader) else {
             return Err(problem);
@@ -108,7 +107,7 @@ fn read_by_schema<T: DeserializeOwned>(source: Source<'_>) -> Option<T> {
     }
     let value = serde_json::from_str(source.json).ok()?;
     let guide = Guide::new(source.document, source.schema(), &value);
-    read_guided(source.json, guide).ok()
+    read_guided(source.json, Ends::Unknown, guide).ok()
 }
 
 /// The result of reading an example.
@@ -129,12 +128,13 @@ pub struct Finding {
 pub(crate) fn inspect<T: DeserializeOwned>(source: Source<'_>) -> Finding {
     let value = serde_json::from_str(source.json).unwrap_or_default();
     let guide = Guide::new(source.document, source.schema(), &value);
-    let guided = read_guided::<T>(source.json, guide.clone()).map(drop);
-    let read = guided.or_else(|_| read_guided::<T>(source.json, Guide::default()).map(drop));
+    let guided = read_guided::<T>(source.json, Ends::Unknown, guide.clone()).map(drop);
+    let read = guided
+        .or_else(|_| read_guided::<T>(source.json, Ends::Unknown, Guide::default()).map(drop));
     let mut met = guide.probe(None).met.into_iter();
     let alias = met.find_map(|name| {
         guide.probe(Some(name));
-        let problem = read_guided::<T>(source.json, guide.clone())
+        let problem = read_guided::<T>(source.json, Ends::Unknown, guide.clone())
             .map(drop)
             .err()?;
         let message = problem.message();
@@ -149,17 +149,21 @@ pub(crate) fn inspect<T: DeserializeOwned>(source: Source<'_>) -> Finding {
     }
 }
 
-fn read_guided<T: DeserializeOwned>(json: &str, guide: Guide<'_>) -> Result<T, Problem> {
-    let mut text = serde_json::Deserializer::from_str(json);
-    read_from(Reader::new(&mut text, guide))
+/// Whether a text begins and ends with its value, and is known to be JSON.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    Known,
+    Unknown,
 }
 
-fn read_from<'de, T, D>(reader: Reader<'de, D>) -> Result<T, Problem>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de, Error = serde_json::Error>,
-{
-    serde_path_to_error::deserialize(reader)
+fn read_guided<T: DeserializeOwned>(
+    json: &str,
+    ends: Ends,
+    guide: Guide<'_>,
+) -> Result<T, Problem> {
+    let mut text = serde_json::Deserializer::from_str(json);
+    let value = (ends == Ends::Known).then_some(json);
+    serde_path_to_error::deserialize(Reader::of_value(&mut text, value, guide))
         .map_err(|error| Problem::new(&error.path().to_string(), message(error.inner())))
 }
 

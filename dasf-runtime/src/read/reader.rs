@@ -40,12 +40,12 @@ impl<'s, D> Reader<'s, D> {
         }
     }
 
-    /// Reads a value by its type alone. `text` is the whole value, which is known to be JSON, and what
-    /// `inner` reads. So an integer is read only once, and nobody looks for its end before.
-    pub(super) fn of_text(inner: D, text: &'s str) -> Self {
+    /// Reads a value with a guide. If `text` is given, it is the whole value, which is known to be JSON, and
+    /// what `inner` reads. Then an integer is read only once: nobody looks for its end before.
+    pub(super) fn of_value(inner: D, text: Option<&'s str>, guide: Guide<'s>) -> Self {
         Self {
-            text: Some(text),
-            ..Self::new(inner, Guide::default())
+            text,
+            ..Self::new(inner, guide)
         }
     }
 
