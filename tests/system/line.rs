@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use dasf::protocol::link::{self, FrameKind, Header};
 use futures_util::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -13,6 +14,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_util::sync::CancellationToken;
 
 /// Forwards WebSockets to a broker.
 pub(crate) struct Line {
@@ -32,7 +34,14 @@ struct Shared {
     dropped: watch::Sender<usize>,
     /// Whether new connections are refused.
     is_closed: AtomicBool,
-    connections: Mutex<JoinSet<()>>,
+    connections: Mutex<Connections>,
+}
+
+/// Connections that are cut together.
+#[derive(Default)]
+struct Connections {
+    cut: CancellationToken,
+    tasks: JoinSet<()>,
 }
 
 impl Line {
@@ -48,8 +57,10 @@ impl Line {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 if !accepting.is_closed.load(Ordering::SeqCst) {
-                    let connection = pass(client, broker, Arc::clone(&accepting));
-                    accepting.connections().spawn(connection);
+                    let mut connections = accepting.connections();
+                    let cut = connections.cut.clone();
+                    let connection = pass(client, broker, Arc::clone(&accepting), cut);
+                    connections.tasks.spawn(connection);
                 }
             }
         });
@@ -81,11 +92,12 @@ impl Line {
         self.shared.dropped.subscribe()
     }
 
-    /// Cuts all connections, and refuses new ones.
+    /// Cuts all connections, and refuses new ones. The clients have read all that went on before.
     pub(crate) async fn cut(&self) {
         self.shared.is_closed.store(true, Ordering::SeqCst);
-        let mut connections = std::mem::take(&mut *self.shared.connections());
-        connections.shutdown().await;
+        let connections = std::mem::take(&mut *self.shared.connections());
+        connections.cut.cancel();
+        connections.tasks.join_all().await;
     }
 
     /// Accepts connections again, and forwards everything.
@@ -97,7 +109,7 @@ impl Line {
 }
 
 impl Shared {
-    fn connections(&self) -> std::sync::MutexGuard<'_, JoinSet<()>> {
+    fn connections(&self) -> std::sync::MutexGuard<'_, Connections> {
         self.connections
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -147,7 +159,7 @@ async fn run_of(broker: SocketAddr) -> Option<HeaderValue> {
     response.headers().get(link::RUN).cloned()
 }
 
-async fn pass(client: TcpStream, broker: SocketAddr, shared: Arc<Shared>) {
+async fn pass(client: TcpStream, broker: SocketAddr, shared: Arc<Shared>, cut: CancellationToken) {
     // The answer to the client comes before that of the broker.
     let Some(run) = run_of(broker).await else {
         return;
@@ -201,7 +213,17 @@ async fn pass(client: TcpStream, broker: SocketAddr, shared: Arc<Shared>) {
         }
     };
     tokio::select! {
-        () = upstream => {}
-        () = downstream => {}
+        () = upstream => return,
+        () = downstream => return,
+        () = cut.cancelled() => {}
+    }
+    // If the socket closed with frames of the client in it, the client would lose frames that it has not read.
+    let Ok(mut client) = to_client.reunite(from_client) else {
+        return;
+    };
+    let client = client.get_mut();
+    let mut unread = [0; 4096];
+    if client.shutdown().await.is_ok() {
+        while let Ok(1..) = client.read(&mut unread).await {}
     }
 }
