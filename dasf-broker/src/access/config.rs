@@ -13,8 +13,8 @@ use super::file::File;
 use super::policy::Policy;
 use crate::topic_settings::TopicRule;
 
-/// The configuration of a broker: its users, what each of them may do, and the settings of its topics. See
-/// the [crate documentation](crate#users-and-rights).
+/// The configuration of a broker: its users and the issuers of further ones, what each of them may do and how
+/// much each may have, and the settings of topics. See the [crate documentation](crate#users-and-rights).
 ///
 /// ```
 /// let config: dasf_broker::Config = r#"
