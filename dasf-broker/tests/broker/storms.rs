@@ -178,6 +178,7 @@ impl Probe {
         let acknowledgement = json!({"messageId": id}).to_string();
         self.consumer.send(Message::text(acknowledgement)).unwrap();
         assert_eq!(next(&mut self.producer)["result"], "ok");
+        // The samples spread over the storm. Nothing is awaited here.
         std::thread::sleep(Duration::from_millis(2));
         took
     }

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 
 /// A token whose signature nobody has checked yet.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "jwt"), allow(dead_code))]
+#[cfg_attr(not(feature = "jwt"), allow(dead_code))] // only keys read all of it
 pub(super) struct Jws<'a> {
     pub(super) header: Header,
     /// What is signed.
@@ -17,7 +17,7 @@ pub(super) struct Jws<'a> {
 }
 
 #[derive(Debug, Deserialize)]
-#[cfg_attr(not(feature = "jwt"), allow(dead_code))]
+#[cfg_attr(not(feature = "jwt"), allow(dead_code))] // only keys read all of it
 pub(super) struct Header {
     pub(super) alg: String,
     pub(super) kid: Option<String>,

@@ -16,7 +16,7 @@ pub(super) struct Key(Infallible);
 
 /// Why a key does not prove that a token is right.
 #[derive(Debug)]
-#[allow(dead_code)]
+#[allow(dead_code)] // the errors name these reasons, and no key here gives one
 pub(super) enum BadKey<'a> {
     Unknown { kid: &'a str },
     Unnamed,
