@@ -20,7 +20,7 @@ use crate::transport::{Outgoing, PublishError, SendWindow, Transport};
 /// so many messages without acknowledgements.
 const DEFERRED_CAPACITY: usize = 4096;
 
-/// Sends responses to their topics.
+/// Sends single messages to the topics of callers.
 pub(super) struct Outbox {
     transport: Arc<dyn Transport>,
     /// The topic of the module, which is a property of every response.

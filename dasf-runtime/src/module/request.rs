@@ -8,7 +8,8 @@ use crate::read::Entries;
 /// The keys of an object in a request with the texts of their values. Both are borrowed from the
 /// request.
 ///
-/// The values are not read yet: some may contain numbers or escapes that JSON does not allow.
+/// The values have the form of JSON, and are not read yet: some may contain numbers or escapes that
+/// `serde_json` refuses.
 #[derive(Default)]
 pub(crate) struct Object<'t> {
     text: &'t str,

@@ -47,7 +47,7 @@ impl Target {
     ) -> Outcome {
         // To copy the span would take longer than to copy the context.
         let (callable, kept) = (Arc::clone(&self.callable), context.clone());
-        let invocation = self.begin(context, report);
+        let invocation = self.into_invocation(context, report);
         let is_large = invocation.arguments.request.len() >= spare::LARGE;
         let begun = Instant::now();
         let call = || kept.span().in_scope(|| function(invocation));
@@ -72,7 +72,7 @@ impl Target {
         report: Option<ReportSink>,
     ) -> Outcome {
         let (callable, span) = (Arc::clone(&self.callable), context.span().clone());
-        let invocation = self.begin(context, report);
+        let invocation = self.into_invocation(context, report);
         // The future itself calls the function, so a panic at the start of the function is also
         // caught.
         let call = AssertUnwindSafe(async { function(invocation).await });
@@ -82,7 +82,7 @@ impl Target {
     }
 
     /// Returns what the generated wrapper needs, and logs the arguments that the function does not have.
-    fn begin(self, context: Context, report: Option<ReportSink>) -> Invocation {
+    fn into_invocation(self, context: Context, report: Option<ReportSink>) -> Invocation {
         if let Some(UnknownArguments { message, names, .. }) = self.ignored {
             let function = full_name(self.class, self.callable.descriptor.name);
             let message_id = context.message_id();

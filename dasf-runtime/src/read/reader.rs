@@ -41,7 +41,7 @@ impl<'s, D> Reader<'s, D> {
     }
 
     /// Reads a value with a guide. If `text` is given, it is the whole value, which is known to be JSON, and
-    /// what `inner` reads. Then an integer is read only once: nobody looks for its end before.
+    /// what `inner` reads. Then an integer is read at once, without another search for its end.
     pub(super) fn of_value(inner: D, text: Option<&'s str>, guide: Guide<'s>) -> Self {
         Self {
             text,

@@ -44,7 +44,7 @@ pub(super) struct Ready {
     pub(super) target: Target,
     pub(super) context: Context,
     pub(super) report: Option<ReportSink>,
-    /// When the call was accepted, if the log has a line of its end.
+    /// When the request had been read, if the log has a line of the end of the call.
     pub(super) begun: Option<Instant>,
 }
 

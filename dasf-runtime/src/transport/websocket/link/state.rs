@@ -191,6 +191,13 @@ impl<B: LinkBroker> LinkState<B> {
         }
     }
 
+    /// Settles the messages whose receipts have come.
+    pub(super) fn settle_receipted(&mut self) {
+        while let Some(order) = self.receipts.take_settled() {
+            self.settle(order, Ok(()));
+        }
+    }
+
     /// Prepares for a new connection: what was lost with the last one goes first.
     fn restart(&mut self) {
         for order in self.receipts.drain().rev() {

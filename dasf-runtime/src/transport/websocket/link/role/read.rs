@@ -43,7 +43,7 @@ impl<B: LinkBroker> Reads for LinkRole<'_, B> {
                 self.link.was_useful = true;
                 let count = header.count.unwrap_or_default();
                 self.link.receipts.accept(count);
-                self.settle_receipted();
+                self.link.settle_receipted();
             }
             FrameKind::Refused => {
                 let number = header.count.unwrap_or_default();

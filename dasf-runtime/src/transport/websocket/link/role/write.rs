@@ -82,7 +82,7 @@ impl<B: LinkBroker> LinkRole<'_, B> {
             let confirm = Header::new(FrameKind::Confirm).frame(b"");
             outgoing.push_back(Message::Binary(confirm));
         }
-        self.settle_receipted();
+        self.link.settle_receipted();
     }
 
     fn publish(
@@ -107,13 +107,6 @@ impl<B: LinkBroker> LinkRole<'_, B> {
         let receipts = &mut self.link.receipts;
         self.wants_receipt |= message.queued.wants_receipt() || receipts.come_one_by_one();
         receipts.add(Order::Publish(message));
-    }
-
-    /// Settles the messages whose receipts have come.
-    pub(super) fn settle_receipted(&mut self) {
-        while let Some(order) = self.link.receipts.take_settled() {
-            self.link.settle(order, Ok(()));
-        }
     }
 
     /// Collects the acknowledgements of all subscribers.
