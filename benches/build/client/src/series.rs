@@ -15,12 +15,12 @@ use std::collections::BTreeMap;
 use dasf::generated::{Call, Deserialize, Deserializer, Instance, Mode, Serialize, Value};
 
 /// An asynchronous client of the module.
-pub type Client = client::Client<dasf::Async>;
+pub type Client = client::Client<dasf::client::Async>;
 
 /// The client for blocking code.
 pub mod blocking {
     /// A blocking client of the module. `send()` on a call waits for its result.
-    pub type Client = super::client::Client<dasf::Blocking>;
+    pub type Client = super::client::Client<dasf::client::Blocking>;
 }
 
 /// The client and its calls.
@@ -98,7 +98,7 @@ impl<M: Mode> client::Client<M> {
     }
 }
 
-impl<M: Mode> client::ScaleCall<Vec<f64>, M> {
+impl<M: Mode, H> client::ScaleCall<Vec<f64>, M, H> {
     /// Sets `factor`.
     ///
     /// Default: `null`.
@@ -109,7 +109,7 @@ impl<M: Mode> client::ScaleCall<Vec<f64>, M> {
     }
 }
 
-impl<M: Mode> client::SummaryCall<Summary, M> {
+impl<M: Mode, H> client::SummaryCall<Summary, M, H> {
     /// Sets `place`.
     ///
     /// Default: `null`.
