@@ -10,7 +10,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
-use dasf_protocol::link;
+use dasf_protocol::{hold, link};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,7 +26,7 @@ use crate::network::{Connections, Counted};
 use crate::origin::AllowedOrigins;
 use crate::refusal::Refusal;
 use crate::route::{Query, Route};
-use crate::topic::Listener;
+use crate::topic::{HoldOption, Listener};
 use crate::topic_settings::TopicRule;
 use crate::websocket::{
     ConsumerRole, End, LinkRole, MAX_UNREAD_PONGS, Outgoing, ProducerRole, Role, Signals, drive,
@@ -59,6 +59,13 @@ const NEEDS_TLS: &str =
 
 /// The header with the time for which a subscription stays without a consumer.
 const RETENTION: HeaderName = HeaderName::from_static(link::RETENTION);
+
+/// The header with the time for which the topic of a consumer holds its messages without a use. It is 0 if the
+/// topic holds none.
+const HOLD: HeaderName = HeaderName::from_static(hold::HOLD);
+
+/// The header with the number of messages that the topic held before. It is missing if it held none.
+const HELD: HeaderName = HeaderName::from_static(hold::HELD);
 
 /// The state that all handshakes share.
 #[derive(Debug)]
@@ -195,10 +202,10 @@ impl Server {
                 let consumer = hub.consumer_of(&caller, name, subscription, &options, None)?;
                 let user = caller.name().map(str::to_owned);
                 consumer.introduce(Listener::new(address, user, query.introduction()));
-                if options.durable
+                if (options.durable || options.hold != HoldOption::None)
                     && let Some(last) = self.hub.last_change()
                 {
-                    // After the handshake, the subscription is there even if the broker crashes.
+                    // After the handshake, the subscription and the hold are there even if the broker crashes.
                     poll_fn(|cx| match self.hub.is_written(last, cx) {
                         true => Poll::Ready(()),
                         false => Poll::Pending,
@@ -206,6 +213,7 @@ impl Server {
                     .await;
                 }
                 let retention = consumer.retention();
+                let hold = consumer.hold();
                 let mut response = if is_link {
                     let (hub, by) = (self.hub.clone(), caller.clone());
                     let mut role = LinkRole::new(hub, by, style, topic, Some(consumer), address);
@@ -220,6 +228,14 @@ impl Server {
                 if let Some(retention) = retention {
                     let headers = response.headers_mut();
                     headers.insert(RETENTION, retention.as_secs().into());
+                }
+                if options.hold != HoldOption::None {
+                    let headers = response.headers_mut();
+                    let seconds = hold.retention.map_or(0, |retention| retention.as_secs());
+                    headers.insert(HOLD, seconds.into());
+                    if let Some(messages) = hold.messages {
+                        headers.insert(HELD, messages.into());
+                    }
                 }
                 Ok(response)
             }

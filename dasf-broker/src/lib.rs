@@ -70,6 +70,8 @@
 //! | `module`, `version`, `host`, `process` | none | who the consumer is, for those who watch |
 //! | `maxRedeliverCount` | no limit | the number of redeliveries after which a message becomes a dead letter; at least 1 |
 //! | `deadLetterTopic` | `{topic}-{subscription}-DLQ`, with `-` for `.` and `:` | the topic of the dead letters |
+//! | `hold` | none | the seconds for which the topic [holds its messages](#held-messages) after the last use, or 0 to end that; the consumer is then not durable |
+//! | `subscriptionInitialPosition` | `Latest` | `Earliest`: the consumer gets the held messages first |
 //!
 //! A producer, or the handshake of a link, can set `nobodyListens=Refuse`: see [below](#when-nobody-listens).
 //!
@@ -366,6 +368,24 @@
 //! closed its connection, or has lost it ten seconds ago, and its subscription ends with it
 //! (`onClose=Discard` or `subscriptionMode=NonDurable`). It then counts as dropped. A reader whose
 //! subscription stays gets its answers. A message with the property `x_dasf_job` outlives its caller.
+//!
+//! ## Held messages
+//!
+//! A topic may hold its messages for readers that come later, such as the answers to a job. A consumer asks for it
+//! with the parameter [`hold`](dasf_protocol::hold). From then on each reader with `hold` or
+//! `subscriptionInitialPosition=Earliest` gets all messages since then, and an acknowledgement ends none of them.
+//! Of the progress reports of a call, the topic holds only the latest one, and the latest one with a checkpoint.
+//!
+//! The hold ends with `hold=0`, or when nobody has used it for its time: no reader and no publisher. The broker
+//! grants at most [`Builder::max_subscription_retention`], and says so in the header `dasf-hold`. The header
+//! `dasf-held` has the number of messages that the reader gets first. It is missing if there was no hold.
+//!
+//! Held messages make no room for others: a topic or a broker without room refuses messages. Nor does the broker
+//! remove a topic with a hold when there are too many topics. With users, only the owner of a response topic makes
+//! it hold messages. A hold counts as one of its user's `max_subscriptions`.
+//!
+//! The message of a job waits longer than others while nobody reads its topic: for the seconds of its property
+//! `x_dasf_keep_s`, at most [`Builder::max_subscription_retention`].
 //!
 //! ## Settings of topics
 //!

@@ -49,6 +49,7 @@ impl From<AttachError> for Refusal {
         let status = match error {
             AttachError::Denied(denied) => return denied.into(),
             AttachError::OverLimit(over) => return over.into(),
+            AttachError::NoHold { .. } => StatusCode::FORBIDDEN,
             AttachError::Taken { .. } | AttachError::Conflict { .. } => StatusCode::CONFLICT,
             AttachError::TooManySubscriptions { .. }
             | AttachError::TooManyTopics { .. }

@@ -19,6 +19,8 @@
 //! | [`problem`] | the problems of a value, as the text of an error lists them |
 //! | [`progress`] | the tree of progress reports of a running call |
 //! | [`error_info`] | the code and the details of an error |
+//! | [`hold`] | how a reader makes a topic keep its messages |
+//! | [`job`] | calls whose answers a broker keeps |
 //! | [`api_info`] | the API description of a module |
 //! | [`reference`](mod@reference) | the targets of `$ref` in the schemas of an API description |
 //! | [`text`] | strings from files and environment variables |
@@ -28,6 +30,8 @@ mod ascii_json;
 pub mod error_info;
 pub mod fragment;
 pub mod frame;
+pub mod hold;
+pub mod job;
 mod json;
 pub mod link;
 mod message_id;
@@ -43,6 +47,7 @@ pub use error_info::ErrorInfo;
 pub use frame::{
     Acknowledgement, Begun, Delivery, FrameError, NegativeAcknowledgement, Publish, Receipt,
 };
+pub use job::{JobId, JobIdError, JobState};
 pub use message_id::MessageId;
 pub use properties::{MessageType, Properties, Status};
 pub use topic::{Subscription, Topic, TopicError};

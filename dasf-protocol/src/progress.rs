@@ -21,7 +21,7 @@ use crate::properties::Status;
 /// assert_eq!(json["status"], "running");
 /// # Ok::<(), serde_json::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Report {
     /// How a Python caller shows the report.

@@ -64,6 +64,18 @@ pub mod key {
     /// Extension: in a request whose work outlives its caller. The embedded broker delivers it even if the
     /// caller no longer waits or is gone.
     pub const JOB: &str = "x_dasf_job";
+    /// Extension: the state of a job, in a progress report of its module, or a note of its caller.
+    /// [`JobState`](crate::JobState) has the values.
+    pub const JOB_STATE: &str = "x_dasf_job_state";
+    /// Extension: in a note on the topic of the answer to a job, a random text of a reader, which so finds the end
+    /// of the earlier messages.
+    pub const READER: &str = "x_dasf_reader";
+    /// Extension: in the request of a job, the seconds for which its caller wants its answer to be kept, and
+    /// for which a broker keeps the request while no module listens.
+    pub const KEEP: &str = "x_dasf_keep_s";
+    /// Extension: in a progress report, the state of the computation from which whoever runs the job next can
+    /// go on, as JSON.
+    pub const CHECKPOINT: &str = "x_dasf_checkpoint";
     /// Extension: the name of the user who sent a message. Only a broker sets it, and refuses messages that
     /// come with it.
     pub const USER: &str = "x_dasf_user";
@@ -91,6 +103,10 @@ pub mod key {
         ANSWERS_PINGS,
         ERROR,
         JOB,
+        JOB_STATE,
+        READER,
+        KEEP,
+        CHECKPOINT,
         USER,
         GROUPS,
     ];
@@ -131,6 +147,9 @@ pub enum MessageType {
     /// with the properties of the request, to the [`response_topic`](Properties::response_topic) of
     /// this message.
     Fetch,
+    /// A note of a caller about its job, on the topic of the answer. [`JobState`](crate::JobState) has what it
+    /// tells.
+    Job,
     /// A type that this version does not know.
     Other(String),
 }
@@ -148,6 +167,7 @@ impl MessageType {
             Self::Progress => "progress",
             Self::Log => "log",
             Self::Fetch => "fetch",
+            Self::Job => "job",
             Self::Other(name) => name,
         }
     }
@@ -165,6 +185,7 @@ impl From<&str> for MessageType {
             "progress" => Self::Progress,
             "log" => Self::Log,
             "fetch" => Self::Fetch,
+            "job" => Self::Job,
             other => Self::Other(other.to_owned()),
         }
     }

@@ -655,8 +655,13 @@ impl Standing {
     }
 
     /// Decides whether the caller may read the topic. Returns the meaning that the topic has from then on.
-    pub(crate) fn check_reading(&self, tenure: Option<&Tenure>) -> Result<Tenure, Denied> {
-        let decided = self.rights.check_reading(&self.identity.user, tenure);
+    pub(crate) fn check_reading(
+        &self,
+        tenure: Option<&Tenure>,
+        looks_back: bool,
+    ) -> Result<Tenure, Denied> {
+        let rights = &self.rights;
+        let decided = rights.check_reading(&self.identity.user, tenure, looks_back);
         decided.map_err(|lack| self.denied(lack))
     }
 
@@ -667,7 +672,7 @@ impl Standing {
         tenure: Option<&Tenure>,
         kind: impl FnOnce() -> Kind,
     ) -> Result<bool, Denied> {
-        let decided = self.rights.check_sending(tenure, kind);
+        let decided = self.rights.check_sending(&self.identity.user, tenure, kind);
         decided.map_err(|lack| self.denied(lack))
     }
 
@@ -679,7 +684,7 @@ impl Standing {
 
     /// Decides whether the caller may send any message to the topic.
     pub(crate) fn check_connecting(&self, tenure: Option<&Tenure>) -> Result<(), Denied> {
-        let decided = self.rights.check_connecting(tenure);
+        let decided = self.rights.check_connecting(&self.identity.user, tenure);
         decided.map_err(|lack| self.denied(lack))
     }
 

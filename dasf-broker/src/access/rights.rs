@@ -127,6 +127,8 @@ pub(crate) enum Kind {
     Answer,
     /// A ping, or a question for the description of a module.
     Question,
+    /// A note of a caller on its own topic.
+    Note,
     /// A request, a part of one, or the answer to a ping.
     Other,
 }
@@ -137,9 +139,12 @@ impl TopicRights {
         &self,
         reader: &Reader,
         tenure: Option<&Tenure>,
+        looks_back: bool,
     ) -> Result<Tenure, Lack> {
         let base = self.base();
         match tenure {
+            // A module that runs a job looks at what other modules have answered.
+            Some(tenure @ Tenure::Answers(_)) if looks_back && base.serve => Ok(tenure.clone()),
             Some(Tenure::Answers(owner) | Tenure::Inbox(owner)) if owner != reader => {
                 Err(Lack::Ownership)
             }
@@ -161,20 +166,22 @@ impl TopicRights {
     /// the topic is no response topic.
     pub(super) fn check_sending(
         &self,
+        sender: &Reader,
         tenure: Option<&Tenure>,
         kind: impl FnOnce() -> Kind,
     ) -> Result<bool, Lack> {
         let base = self.base();
         match tenure {
-            Some(Tenure::Answers(_)) => match base.serve {
-                true => Ok(false),
-                false => Err(Lack::Base(Right::Serve)),
+            Some(Tenure::Answers(owner)) => match base {
+                Pair { serve: true, .. } => Ok(false),
+                Pair { call: true, .. } if owner == sender && kind() == Kind::Note => Ok(false),
+                _ => Err(Lack::Base(Right::Serve)),
             },
             Some(Tenure::Inbox(_)) => match base {
                 Pair { serve: true, .. } => Ok(false),
                 Pair { call: true, .. } => match kind() {
                     Kind::Answer => Err(Lack::Answer),
-                    Kind::Question | Kind::Other => Ok(false),
+                    Kind::Question | Kind::Note | Kind::Other => Ok(false),
                 },
                 _ => Err(Lack::Base(Right::Call)),
             },
@@ -191,9 +198,15 @@ impl TopicRights {
     }
 
     /// Decides whether a caller may send any message to a topic.
-    pub(super) fn check_connecting(&self, tenure: Option<&Tenure>) -> Result<(), Lack> {
-        let of_kind = |kind| self.check_sending(tenure, || kind).map(drop);
-        of_kind(Kind::Other).or_else(|lack| of_kind(Kind::Question).map_err(|_| lack))
+    pub(super) fn check_connecting(
+        &self,
+        sender: &Reader,
+        tenure: Option<&Tenure>,
+    ) -> Result<(), Lack> {
+        let of_kind = |kind| self.check_sending(sender, tenure, || kind).map(drop);
+        of_kind(Kind::Other)
+            .or_else(|lack| of_kind(Kind::Question).map_err(|_| lack))
+            .or_else(|lack| of_kind(Kind::Note).map_err(|_| lack))
     }
 }
 
@@ -307,7 +320,11 @@ mod tests {
             (word(SERVE, CALL), requests),
             (word(CALL, CALL), Ok(Tenure::Answers(ada.clone()))),
         ] {
-            assert_eq!(rights.check_reading(&ada, None), expected, "{rights:?}");
+            assert_eq!(
+                rights.check_reading(&ada, None, false),
+                expected,
+                "{rights:?}"
+            );
         }
     }
 
@@ -316,36 +333,58 @@ mod tests {
         for owner in ["ada", ""] {
             for tenure in [Tenure::Answers(reader(owner)), Tenure::Inbox(reader(owner))] {
                 for rights in [random(BOTH, BOTH), random(NOTHING, CALL), word(BOTH, BOTH)] {
-                    let read = |name| rights.check_reading(&reader(name), Some(&tenure));
+                    let read = |name| rights.check_reading(&reader(name), Some(&tenure), false);
                     assert_eq!(read(owner), Ok(tenure.clone()));
                     assert_eq!(read("eve"), Err(Lack::Ownership));
                 }
-                let lost = random(BOTH, NOTHING).check_reading(&reader(owner), Some(&tenure));
+                let lost =
+                    random(BOTH, NOTHING).check_reading(&reader(owner), Some(&tenure), false);
                 assert_eq!(lost, Err(Lack::Base(Right::Call)));
             }
         }
         let requests = Some(&Tenure::Requests);
-        let read = |rights: TopicRights| rights.check_reading(&None, requests);
+        let read = |rights: TopicRights| rights.check_reading(&None, requests, false);
         assert_eq!(read(plain(SERVE)), Ok(Tenure::Requests));
         assert_eq!(read(random(SERVE, CALL)), Ok(Tenure::Requests));
         assert_eq!(read(random(CALL, BOTH)), Err(Lack::Own(Right::Serve)));
     }
 
     #[test]
+    fn a_module_looks_back_at_the_answers_to_a_job() {
+        let answers = Tenure::Answers(Some("ada".to_owned().try_into().unwrap()));
+        let inbox = Tenure::Inbox(Some("ada".to_owned().try_into().unwrap()));
+        let read = |base, tenure: &Tenure, looks_back| {
+            random(NOTHING, base).check_reading(&None, Some(tenure), looks_back)
+        };
+        for base in [SERVE, BOTH] {
+            assert_eq!(read(base, &answers, true), Ok(answers.clone()));
+            assert_eq!(read(base, &answers, false), Err(Lack::Ownership));
+            assert_eq!(read(base, &inbox, true), Err(Lack::Ownership));
+        }
+        assert_eq!(read(CALL, &answers, true), Err(Lack::Ownership));
+    }
+
+    #[test]
     fn only_modules_send_answers() {
         let answers = Tenure::Answers(None);
+        let of_another = Tenure::Answers(Some("ada".to_owned().try_into().unwrap()));
         let inbox = Tenure::Inbox(None);
         let send = |rights: TopicRights, tenure: &Tenure, kind| {
-            rights.check_sending(Some(tenure), || kind)
+            rights.check_sending(&None, Some(tenure), || kind)
         };
         for own in [NOTHING, CALL, SERVE, BOTH] {
-            for kind in [Kind::Answer, Kind::Question, Kind::Other] {
+            for kind in [Kind::Answer, Kind::Question, Kind::Note, Kind::Other] {
                 for base in [SERVE, BOTH] {
                     assert_eq!(send(random(own, base), &answers, kind), Ok(false));
                     assert_eq!(send(random(own, base), &inbox, kind), Ok(false));
                 }
                 let lack = Err(Lack::Base(Right::Serve));
-                assert_eq!(send(random(own, CALL), &answers, kind), lack);
+                let expected = match kind {
+                    Kind::Note => Ok(false),
+                    _ => lack,
+                };
+                assert_eq!(send(random(own, CALL), &answers, kind), expected);
+                assert_eq!(send(random(own, CALL), &of_another, kind), lack);
                 assert_eq!(send(random(own, NOTHING), &answers, kind), lack);
                 let expected = match kind {
                     Kind::Answer => Err(Lack::Answer),
@@ -361,26 +400,27 @@ mod tests {
     #[test]
     fn requests_need_the_right_to_call() {
         for tenure in [None, Some(&Tenure::Requests)] {
-            let send = |rights: TopicRights, kind| rights.check_sending(tenure, || kind);
+            let send = |rights: TopicRights, kind| rights.check_sending(&None, tenure, || kind);
             for rights in [plain(CALL), plain(BOTH), word(BOTH, BOTH)] {
                 assert_eq!(send(rights, Kind::Other), Ok(true));
-                assert_eq!(rights.check_connecting(tenure), Ok(()));
+                assert_eq!(rights.check_connecting(&None, tenure), Ok(()));
             }
             assert_eq!(send(plain(SERVE), Kind::Question), Ok(true));
             assert_eq!(send(plain(SERVE), Kind::Other), Err(Lack::Question));
-            assert_eq!(plain(SERVE).check_connecting(tenure), Ok(()));
+            assert_eq!(plain(SERVE).check_connecting(&None, tenure), Ok(()));
             for rights in [plain(NOTHING), random(NOTHING, CALL)] {
                 let lack = Err(Lack::Own(Right::Call));
                 assert_eq!(send(rights, Kind::Other).map(drop), lack);
-                assert_eq!(rights.check_connecting(tenure), lack);
+                assert_eq!(rights.check_connecting(&None, tenure), lack);
             }
         }
         // Somebody may have gone.
         for rights in [random(NOTHING, SERVE), random(BOTH, BOTH)] {
-            assert_eq!(rights.check_sending(None, || Kind::Other), Ok(false));
-            assert_eq!(rights.check_connecting(None), Ok(()));
+            assert_eq!(rights.check_sending(&None, None, || Kind::Other), Ok(false));
+            assert_eq!(rights.check_connecting(&None, None), Ok(()));
         }
-        let served = random(NOTHING, SERVE).check_sending(Some(&Tenure::Requests), || Kind::Other);
+        let served =
+            random(NOTHING, SERVE).check_sending(&None, Some(&Tenure::Requests), || Kind::Other);
         assert_eq!(served, Err(Lack::Own(Right::Call)));
     }
 

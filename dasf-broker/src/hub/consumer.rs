@@ -8,12 +8,13 @@ use dasf_protocol::Subscription;
 
 use super::removal::TopicQuota;
 use super::{Hub, lock};
-use crate::access::{Caller, Denied};
+use crate::access::{Caller, Denied, Tenure};
+use crate::account::Thing;
 use crate::clock::now;
 use crate::log::Log;
 use crate::topic::{
-    AttachError, ConsumerId, ConsumerOptions, Delivery, Effects, Listener, OnClose, SharedTenure,
-    Topic, TopicName,
+    AttachError, ConsumerId, ConsumerOptions, Delivery, Effects, HoldOption, HoldView, Listener,
+    OnClose, SharedTenure, Topic, TopicName,
 };
 
 /// A connected consumer. A drop disconnects it.
@@ -34,6 +35,9 @@ pub(crate) struct Consumer {
     /// When the first of the delayed messages is due.
     next_due: Option<Instant>,
     effects: Effects,
+    hold: HoldView,
+    /// Whether the consumer reads what the topic holds.
+    looks_back: bool,
 }
 
 impl Consumer {
@@ -52,7 +56,10 @@ impl Consumer {
     /// Checks whether the caller may still read the topic.
     pub(crate) fn check(&self) -> Result<(), Denied> {
         let standing = self.caller.standing(&self.name);
-        standing.map_or(Ok(()), |it| it.check_reading(self.tenure.get()).map(drop))
+        standing.map_or(Ok(()), |it| {
+            it.check_reading(self.tenure.get(), self.looks_back)
+                .map(drop)
+        })
     }
 
     pub(crate) fn log(&self) -> &Log {
@@ -62,6 +69,11 @@ impl Consumer {
     /// See [`Topic::retention`].
     pub(crate) fn retention(&self) -> Option<Duration> {
         lock(&self.topic).retention(&self.subscription)
+    }
+
+    /// Returns the hold of the topic, as it was when the consumer connected.
+    pub(crate) fn hold(&self) -> HoldView {
+        self.hold
     }
 
     /// Records who the consumer is.
@@ -180,26 +192,48 @@ impl Hub {
         if let Some(standing) = &standing
             && !standing.has_any_right()
         {
-            standing.check_reading(None)?;
+            standing.check_reading(None, false)?;
         }
         if !self.has_room(&name) {
             return Err(self.full());
         }
         let mut effects = Effects::default();
         let attach = |topic: &mut Topic| -> Result<_, AttachError> {
+            let looks_back = options.hold == HoldOption::Read && topic.is_held();
             if let Some(standing) = &standing {
-                topic.set_tenure(standing.check_reading(topic.tenure().get())?);
+                topic.set_tenure(standing.check_reading(topic.tenure().get(), looks_back)?);
+                let changes_hold = matches!(options.hold, HoldOption::Keep(_) | HoldOption::End);
+                if changes_hold && topic.tenure().get() == Some(&Tenure::Requests) {
+                    return Err(AttachError::NoHold {
+                        topic: name.clone(),
+                    });
+                }
             }
             let account = caller.account();
+            let messages = topic.held_messages();
+            let of_hold = match (options.hold, messages, account) {
+                (HoldOption::Keep(_), None, Some(account)) => {
+                    Some(account.count(Thing::Subscription, 0)?)
+                }
+                _ => None,
+            };
             let counted = account.map(|account| topic.count_subscription(&subscription, account));
             let counted = counted.transpose()?.flatten();
             let id = topic.attach_consumer(&subscription, options, &mut effects)?;
             if let Some(counted) = counted {
                 topic.count_subscription_for(&subscription, counted);
             }
-            Ok((id, topic.tenure().clone()))
+            if let Some(counted) = of_hold {
+                topic.count_hold_for(counted);
+            }
+            let hold = HoldView {
+                retention: topic.hold_retention(),
+                messages,
+            };
+            Ok((id, topic.tenure().clone(), hold, looks_back))
         };
-        let (topic, (id, tenure)) = self.with_topic(&name, caller.account(), quota, attach)?;
+        let (topic, (id, tenure, hold, looks_back)) =
+            self.with_topic(&name, caller.account(), quota, attach)?;
         self.apply_effects(&name, &mut effects);
         Ok(Consumer {
             hub: self.clone(),
@@ -214,6 +248,8 @@ impl Hub {
             redelivery_delay: options.redelivery_delay,
             next_due: None,
             effects,
+            hold,
+            looks_back,
         })
     }
 }

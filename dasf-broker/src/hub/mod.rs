@@ -293,7 +293,9 @@ mod tests {
     use dasf_protocol::Topic;
 
     use super::*;
-    use crate::topic::{ConsumerOptions, OnClose, PublishError, SubscriptionType, Victims};
+    use crate::topic::{
+        ConsumerOptions, HoldOption, OnClose, PublishError, SubscriptionType, Victims,
+    };
 
     const SHARED: ConsumerOptions = ConsumerOptions {
         kind: SubscriptionType::Shared,
@@ -304,6 +306,7 @@ mod tests {
         redelivery_delay: Duration::ZERO,
         dead_letters: None,
         run: None,
+        hold: HoldOption::None,
     };
 
     fn name(text: &str) -> TopicName {

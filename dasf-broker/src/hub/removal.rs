@@ -73,7 +73,9 @@ pub(super) fn remove_junk(topics: &mut Topics, max: usize) -> Removed {
         .iter()
         .filter_map(|(name, topic)| {
             let topic = lock(topic);
-            (!topic.is_read()).then(|| (topic.last_sequence(), name.clone()))
+            topic
+                .may_make_room()
+                .then(|| (topic.last_sequence(), name.clone()))
         })
         .collect();
     unread.sort_unstable_by_key(|(last, _)| *last);
@@ -100,7 +102,7 @@ fn remove_if_unread(
     };
     let found = topics.get(name).filter(|it| is_same(it));
     let mut removed = Removed::default();
-    if found.is_some_and(|topic| !lock(topic).is_read())
+    if found.is_some_and(|topic| lock(topic).may_make_room())
         && let Some(topic) = topics.remove(name)
     {
         removed.topics = 1;

@@ -1,11 +1,12 @@
 //! The content of a message that a broker with a store keeps on the disk.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::content::Content;
+use super::number::keep;
 use super::{Loaded, Message};
 use crate::budget::{Budget, Charge};
 use crate::store::Store;
@@ -25,6 +26,8 @@ pub(super) struct Kept {
     pub(super) size: usize,
     /// The wall-clock time at which the broker accepted the message.
     pub(super) time: SystemTime,
+    /// See [`Message::keep`]. It is known before the content leaves the memory.
+    keep: OnceLock<Duration>,
     /// The number of queues in the store that have the message.
     holders: AtomicU32,
     /// Whether the message is on the disk.
@@ -56,7 +59,7 @@ impl Kept {
         time: SystemTime,
         content: Content,
     ) -> Self {
-        let kept = Self::on_disk(keeping, budget, time, content.size());
+        let kept = Self::on_disk(keeping, budget, time, content.size(), OnceLock::new());
         kept.is_stored.store(false, Ordering::Relaxed);
         kept.put(content);
         kept
@@ -68,12 +71,14 @@ impl Kept {
         budget: &Arc<Budget>,
         time: SystemTime,
         size: usize,
+        keep: OnceLock<Duration>,
     ) -> Self {
         Self {
             keeping: keeping.clone(),
             budget: budget.clone(),
             size,
             time,
+            keep,
             holders: AtomicU32::new(0),
             is_stored: AtomicBool::new(true),
             has_more_rows: AtomicBool::new(false),
@@ -91,6 +96,15 @@ impl Kept {
 
     pub(super) fn content(&self) -> Option<Arc<Content>> {
         self.lock().content.clone()
+    }
+
+    /// See [`Message::keep`].
+    pub(super) fn keep(&self) -> Duration {
+        // To read the properties of a large message takes long, so the thread of the store does it first.
+        *self.keep.get_or_init(|| {
+            let content = self.content();
+            content.map_or(Duration::ZERO, |content| content.with_properties(keep))
+        })
     }
 
     fn put(&self, content: Content) {

@@ -8,13 +8,15 @@ mod frame;
 mod ids;
 #[cfg_attr(not(feature = "store"), allow(dead_code))]
 mod kept;
+mod number;
+mod progress;
 pub(crate) mod stamp;
 mod time;
 
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
 use axum::extract::ws::Utf8Bytes;
@@ -29,6 +31,8 @@ pub(crate) use frame::{Fields, Frame};
 pub(crate) use ids::MessageIds;
 pub(crate) use kept::Keeping;
 use kept::Kept;
+pub(crate) use number::whole_number;
+pub(crate) use progress::progress_of;
 #[cfg(feature = "cli")]
 pub(crate) use time::date;
 pub(crate) use time::rfc3339;
@@ -164,7 +168,13 @@ impl Message {
         published: Instant,
         restored: &RestoredMessage,
     ) -> Self {
-        let kept = Kept::on_disk(keeping, &origin.budget, restored.published, restored.size);
+        let kept = Kept::on_disk(
+            keeping,
+            &origin.budget,
+            restored.published,
+            restored.size,
+            restored.keep.into(),
+        );
         let budget = &origin.budget;
         let message = Self::with_body(
             origin,
@@ -277,6 +287,14 @@ impl Message {
                 Some(content) => content.with_properties(read),
                 None => read(None),
             },
+        }
+    }
+
+    /// Returns how long the broker keeps the message at least while nobody reads its topic, as its sender asks.
+    pub(crate) fn keep(&self) -> Duration {
+        match &self.body {
+            Body::Fixed(content) => content.with_properties(number::keep),
+            Body::Kept(kept) => kept.keep(),
         }
     }
 

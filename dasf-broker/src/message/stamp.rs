@@ -117,6 +117,7 @@ pub(crate) fn kind(properties: Option<&str>) -> Kind {
     match read.and_then(|it| it.message_type).as_deref() {
         Some("ping" | "info" | "api_info") => Kind::Question,
         Some("response" | "progress" | "log" | "fetch") | None => Kind::Answer,
+        Some("job") => Kind::Note,
         Some(_) => Kind::Other,
     }
 }
@@ -199,6 +200,7 @@ mod tests {
             (Some("{}"), Kind::Answer),
             (Some(r#"{"messageType":"request"}"#), Kind::Other),
             (Some(r#"{"messageType":"pong"}"#), Kind::Other),
+            (Some(r#"{"messageType":"job"}"#), Kind::Note),
             (Some(r#"{"messageType":"p\u0069ng"}"#), Kind::Question),
             (Some(r#"{"messageType":"ping"}"#), Kind::Question),
             (Some(r#"{"messageType":"api_info"}"#), Kind::Question),

@@ -31,6 +31,10 @@ pub(crate) enum RouteError {
         "subscriptionRetention is {value:?}; use an integer of at least 1, the number of seconds, or leave it out"
     )]
     Retention { value: String },
+    #[error("hold is {value:?}; use an integer, the number of seconds, or 0 to end the hold")]
+    Hold { value: String },
+    #[error("subscriptionInitialPosition is {value:?}; use Latest or Earliest")]
+    InitialPosition { value: String },
     #[error("nobodyListens is {value:?}; use Wait or Refuse")]
     NobodyListens { value: String },
     #[error("receiverQueueSize is {value:?}; use an integer of at least 1")]

@@ -10,8 +10,8 @@ use super::decode::decode;
 use super::error::RouteError;
 use super::path::Style;
 use crate::topic::{
-    ConsumerOptions, DeadLetterPolicy, Introduction, OnClose, RunId, SubscriptionType, TopicName,
-    shortened,
+    ConsumerOptions, DeadLetterPolicy, HoldOption, Introduction, OnClose, RunId, SubscriptionType,
+    TopicName, shortened,
 };
 
 /// The longest delay of a redelivery. It has a limit because the message stays in the backlog.
@@ -68,6 +68,7 @@ impl<'a> Query<'a> {
                 });
             }
         };
+        let hold = self.hold()?;
         let on_close = match self.get("onClose")?.as_deref() {
             None | Some("Keep") => OnClose::Keep,
             Some("HandOver") => OnClose::HandOver,
@@ -124,7 +125,9 @@ impl<'a> Query<'a> {
         };
         Ok(ConsumerOptions {
             kind,
-            durable,
+            // A hold keeps the messages for its readers.
+            durable: durable && hold == HoldOption::None,
+            hold,
             on_close,
             retention,
             receiver_queue_size,
@@ -132,6 +135,26 @@ impl<'a> Query<'a> {
             run,
             dead_letters: self.dead_letters(topic, subscription)?,
         })
+    }
+
+    /// Returns what a consumer asks of the messages that its topic holds.
+    fn hold(&self) -> Result<HoldOption, RouteError> {
+        if let Some(value) = self.get("hold")? {
+            return match value.parse() {
+                Ok(0) => Ok(HoldOption::End),
+                Ok(seconds) => Ok(HoldOption::Keep(Duration::from_secs(seconds))),
+                Err(_) => Err(RouteError::Hold {
+                    value: value.into_owned(),
+                }),
+            };
+        }
+        match self.get("subscriptionInitialPosition")?.as_deref() {
+            Some("Earliest") => Ok(HoldOption::Read),
+            None | Some("Latest") => Ok(HoldOption::None),
+            Some(other) => Err(RouteError::InitialPosition {
+                value: other.to_owned(),
+            }),
+        }
     }
 
     /// Returns whether the peer wants to know at once that nobody reads a request. Otherwise it waits.
@@ -271,7 +294,8 @@ mod tests {
                 receiver_queue_size: None,
                 redelivery_delay: Duration::ZERO,
                 dead_letters: None,
-                run: None
+                run: None,
+                hold: HoldOption::None,
             })
         );
         assert_eq!(
@@ -294,7 +318,8 @@ mod tests {
                 receiver_queue_size: Some(4),
                 redelivery_delay: Duration::from_millis(2500),
                 dead_letters: None,
-                run: Some(RunId(u64::MAX))
+                run: Some(RunId(u64::MAX)),
+                hold: HoldOption::None,
             })
         );
         let longest = format!("negativeAckRedeliveryDelay={}", u64::MAX);

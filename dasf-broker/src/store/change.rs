@@ -9,7 +9,7 @@ use crate::access::Tenure;
 use crate::message::Message;
 use crate::topic::{OnClose, SubscriptionType, TopicName};
 
-/// A place where messages wait: a subscription, or a topic that has none.
+/// A place where messages wait: a subscription, a topic that has none, or the hold of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct QueueId(pub(crate) u64);
 
@@ -22,6 +22,8 @@ pub(crate) struct QueueRecord {
     pub(crate) tenure: Option<Tenure>,
     /// `None` for the messages of a topic that no subscription has.
     pub(crate) subscription: Option<SubscriptionRecord>,
+    /// How long a topic holds the messages without a use; `None` if the queue is no hold.
+    pub(crate) hold: Option<Duration>,
 }
 
 /// A subscription as the store keeps it.

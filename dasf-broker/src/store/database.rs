@@ -23,7 +23,7 @@ pub(super) const FILE: &str = "messages.sqlite";
 const APPLICATION_ID: i32 = 0x6461_7366;
 
 /// The version of the tables.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 /// A message is in the queue that its row names, unless the table `released` says that it has left it, and in
 /// those of the table `place`. Nearly all messages are in one queue. The row of a message never changes,
@@ -48,7 +48,9 @@ CREATE TABLE queue (
     -- Seconds. NULL if no consumer has asked for a time.
     retention INTEGER,
     -- What the topic is for, and to whom it belongs; NULL if it is not known.
-    tenure TEXT
+    tenure TEXT,
+    -- The seconds for which the topic holds the messages without a use; NULL if the queue is no hold.
+    hold INTEGER
 ) STRICT;
 CREATE TABLE message (
     sequence INTEGER PRIMARY KEY,
@@ -60,7 +62,10 @@ CREATE TABLE message (
     -- The CRC-32 of `first` and `payload`.
     checksum INTEGER NOT NULL,
     first BLOB NOT NULL,
-    payload BLOB
+    payload BLOB,
+    -- The seconds for which the broker keeps the message while nobody reads its topic. NULL if that is the
+    -- matter of the topic.
+    keep INTEGER
 ) STRICT;
 CREATE TABLE place (
     sequence INTEGER NOT NULL,
@@ -105,6 +110,7 @@ impl Database {
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.execute("INSERT INTO broker VALUES (?, 0)", [signed(new_run)])?;
         }
+        upgrade(&transaction)?;
         check_origin(&transaction)?;
         transaction.execute("UPDATE broker SET starts = starts + 1", ())?;
         let restored = restore(&transaction)?;
@@ -186,6 +192,21 @@ fn table_count(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
     transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
 }
 
+/// Adds what tables of an older version lack.
+fn upgrade(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let version =
+        transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0))?;
+    let id = transaction.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))?;
+    if (id, version) == (APPLICATION_ID, 2) {
+        transaction.execute_batch(
+            "ALTER TABLE queue ADD COLUMN hold INTEGER;
+            ALTER TABLE message ADD COLUMN keep INTEGER;",
+        )?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    Ok(())
+}
+
 fn check_origin(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     if pragma("application_id")? != APPLICATION_ID {
@@ -221,7 +242,7 @@ fn restore(transaction: &Transaction<'_>) -> Result<Restored, StoreError> {
     }
     let mut messages = Vec::new();
     let mut select = transaction.prepare(
-        "SELECT sequence, queue, published, length(first) + ifnull(length(payload), 0)
+        "SELECT sequence, queue, published, length(first) + ifnull(length(payload), 0), keep
         FROM message ORDER BY sequence",
     )?;
     let mut rows = select.query(())?;
@@ -238,6 +259,7 @@ fn restore(transaction: &Transaction<'_>) -> Result<Restored, StoreError> {
             published: time(row.get(2)?),
             is_acknowledged: released.is_some_and(|released| released.is_acknowledged),
             size: usize::try_from(row.get::<_, i64>(3)?).unwrap_or_default(),
+            keep: Duration::from_secs(unsigned(row.get::<_, Option<i64>>(4)?.unwrap_or_default())),
             queues,
             has_more_rows: released.is_some() || with_history.contains(&sequence),
         });
@@ -325,6 +347,9 @@ fn queue(row: &rusqlite::Row<'_>) -> Result<QueueRecord, StoreError> {
         topic,
         tenure: tenure.and_then(|text| Tenure::from_text(&text)),
         subscription,
+        hold: row
+            .get::<_, Option<i64>>("hold")?
+            .map(|seconds| Duration::from_secs(unsigned(seconds))),
     })
 }
 
@@ -343,10 +368,11 @@ fn write_change(
             topic,
             tenure,
             subscription,
+            hold,
         }) => {
             let it = subscription.as_ref();
             execute(
-                "INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 params![
                     signed(id.0),
                     topic.tenant(),
@@ -363,6 +389,7 @@ fn write_change(
                     it.and_then(|it| it.retention)
                         .map(|retention| signed(retention.as_secs())),
                     tenure.as_ref().map(Tenure::to_text),
+                    hold.map(|retention| signed(retention.as_secs())),
                 ],
             )
         }
@@ -383,7 +410,7 @@ fn write_change(
                 }
             };
             execute(
-                "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 params![
                     signed(message.sequence),
                     signed(queue.0),
@@ -391,7 +418,10 @@ fn write_change(
                     is_text,
                     checksum(first, payload),
                     first,
-                    payload
+                    payload,
+                    Some(message.keep().as_secs())
+                        .filter(|seconds| *seconds > 0)
+                        .map(signed),
                 ],
             )
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use super::{Change, Counts, QueueId, QueueRecord, Store, SubscriptionRecord};
 use crate::message::Message;
@@ -57,12 +58,22 @@ impl Home {
 
     /// Records the subscription of the queue, which is new or has changed.
     pub(crate) fn record(&self, subscription: Option<SubscriptionRecord>) {
+        self.record_as(subscription, None);
+    }
+
+    /// Records that the queue is the hold of its topic, which stays without a use for this time.
+    pub(crate) fn record_hold(&self, retention: Duration) {
+        self.record_as(None, Some(retention));
+    }
+
+    fn record_as(&self, subscription: Option<SubscriptionRecord>, hold: Option<Duration>) {
         self.is_recorded.store(true, Ordering::Relaxed);
         self.store.record(Change::Queue(QueueRecord {
             id: self.id,
             topic: self.topic.clone(),
             tenure: self.tenure.get().cloned(),
             subscription,
+            hold,
         }));
     }
 

@@ -510,7 +510,9 @@ mod tests {
     use crate::hub::Hub;
     use crate::limits::Limits;
     use crate::message::{Keeping, MessageIds, Origin};
-    use crate::topic::{ConsumerOptions, OnClose, SharedTenure, SubscriptionType, TopicName};
+    use crate::topic::{
+        ConsumerOptions, HoldOption, OnClose, SharedTenure, SubscriptionType, TopicName,
+    };
 
     /// A store whose writer the test is, or runs.
     struct TestStore {
@@ -551,6 +553,7 @@ mod tests {
                 topic: self.topic.clone(),
                 subscription: None,
                 tenure: None,
+                hold: None,
             })
         }
     }
@@ -641,6 +644,7 @@ mod tests {
             redelivery_delay: Duration::ZERO,
             dead_letters: None,
             run: None,
+            hold: HoldOption::None,
         };
         for name in ["first", "second"] {
             let name = name.parse().unwrap();

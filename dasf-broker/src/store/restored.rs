@@ -1,7 +1,7 @@
 //! What a store contains when a broker starts.
 
 use std::collections::HashMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::change::{Counts, QueueId, QueueRecord};
 
@@ -27,6 +27,8 @@ pub(crate) struct RestoredMessage {
     pub(crate) is_acknowledged: bool,
     /// The size of the content in bytes.
     pub(crate) size: usize,
+    /// See [`Message::keep`](crate::message::Message::keep).
+    pub(crate) keep: Duration,
     pub(crate) queues: Vec<QueueId>,
     /// Whether it has a history, or has left a queue.
     pub(crate) has_more_rows: bool,

@@ -13,6 +13,7 @@ use super::error::AttachError;
 use super::options::{ConsumerOptions, RedeliveryLimit};
 use super::subscription::Subscription;
 use crate::account::{Account, Counted, OverLimit, Thing};
+use crate::clock;
 use crate::store::Home;
 
 /// The largest number of lost consumers that a topic recognizes when they come back.
@@ -48,6 +49,8 @@ impl Topic {
             }
             None => self.take_over(name, effects)?,
         };
+        let held = self.use_hold(options.hold, clock::now(), effects);
+        taken_over.append(held);
         let id = ConsumerId(self.consumers);
         self.consumers += 1;
         let prefetch = self.limits.prefetch(options.receiver_queue_size);

@@ -194,10 +194,51 @@ impl MessageQueue {
         taken
     }
 
+    /// Removes the message with this number.
+    pub(super) fn remove(&mut self, sequence: u64) {
+        if let Some(queued) = self.messages.remove(&sequence) {
+            self.bytes -= queued.message.size();
+        }
+    }
+
     pub(super) fn pop_first(&mut self) -> Option<QueuedMessage> {
         let (_, queued) = self.messages.pop_first()?;
         self.bytes -= queued.message.size();
         Some(queued)
+    }
+
+    /// Removes the messages that were published at least `retention` ago, unless their senders want them to be
+    /// kept for a longer time. That is at most `longest`.
+    pub(super) fn take_expired(
+        &mut self,
+        retention: Duration,
+        longest: Duration,
+        now: Instant,
+    ) -> Self {
+        let is_older = |queued: &QueuedMessage, age| {
+            now.saturating_duration_since(queued.message.published) >= age
+        };
+        let old = self.messages.values();
+        let old = old.take_while(|queued| is_older(queued, retention));
+        let expired: Vec<_> = old
+            .filter(|queued| is_older(queued, queued.message.keep().min(longest).max(retention)))
+            .map(|queued| queued.message.sequence)
+            .collect();
+        let mut taken = Self::default();
+        for sequence in expired {
+            if let Some(queued) = self.messages.remove(&sequence) {
+                self.bytes -= queued.message.size();
+                taken.insert(queued);
+            }
+        }
+        taken
+    }
+
+    /// Returns whether the sender of a message wants it to be kept.
+    pub(super) fn has_kept(&self) -> bool {
+        self.messages
+            .values()
+            .any(|queued| !queued.message.keep().is_zero())
     }
 
     /// Removes the messages that were published at least `age` ago.

@@ -75,6 +75,10 @@ pub(crate) enum EventKind {
     Unreadable,
     /// Messages had their last redelivery, and their topic has no dead letters.
     GivenUp,
+    /// A reader ended the hold of a topic.
+    HoldEnded,
+    /// Nobody used the hold of a topic for its time.
+    HoldExpired,
 }
 
 impl Event {
@@ -114,7 +118,9 @@ impl Event {
             | EventKind::DroppedNotDurable
             | EventKind::DroppedUnsubscribed
             | EventKind::RequestExpired
-            | EventKind::CallerGone => {
+            | EventKind::CallerGone
+            | EventKind::HoldEnded
+            | EventKind::HoldExpired => {
                 info!(%topic, subscription, message_id, messages, "{text}");
             }
             EventKind::SubscriptionExpired => debug!(%topic, subscription, "{text}"),
@@ -125,7 +131,7 @@ impl Event {
 }
 
 impl EventKind {
-    pub(crate) const COUNT: usize = 15;
+    pub(crate) const COUNT: usize = 17;
 
     /// All kinds, in the order of their numbers.
     pub(crate) const ALL: [Self; Self::COUNT] = [
@@ -144,6 +150,8 @@ impl EventKind {
         Self::CallerGone,
         Self::Unreadable,
         Self::GivenUp,
+        Self::HoldEnded,
+        Self::HoldExpired,
     ];
 
     /// Returns the text in the log.
@@ -176,6 +184,10 @@ impl EventKind {
                 "not delivered: the content of the message cannot be read from the disk"
             }
             Self::GivenUp => "dropped after the last redelivery: the topic has no dead letters",
+            Self::HoldEnded => {
+                "dropped: a reader of the topic no longer needs the messages that it holds"
+            }
+            Self::HoldExpired => "expired: the time is over for which the topic held the messages",
         }
     }
 }

@@ -42,6 +42,11 @@ pub(crate) enum AttachError {
          acknowledged some messages, or raise the limit"
     )]
     BrokerFull { max: usize },
+    #[error(
+        "topic '{topic}' holds no messages for later readers, because it is no response topic of yours; leave out \
+         the parameter hold"
+    )]
+    NoHold { topic: TopicName },
     #[error(transparent)]
     OverLimit(#[from] OverLimit),
     #[error(transparent)]

@@ -44,8 +44,13 @@ impl Topic {
                 self.expire(&messages, effects);
             }
         }
+        self.remove_expired_hold(now, effects);
         let retention = limits.unclaimed_retention();
-        let mut expired = vec![self.unclaimed.take_older(retention, now)];
+        let longest = limits
+            .topic
+            .ttl
+            .unwrap_or(limits.max_subscription_retention);
+        let mut expired = vec![self.unclaimed.take_expired(retention, longest, now)];
         self.charge_unclaimed();
         if let Some(ttl) = limits.topic.ttl {
             let subscriptions = self.subscriptions.values_mut();
@@ -66,8 +71,31 @@ impl Topic {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use crate::limits::Limits;
     use crate::topic::test_topic::{TestTopic, shared};
+
+    #[test]
+    fn a_job_waits_longer_than_other_requests() {
+        let mut test = TestTopic::new(Limits::default());
+        let retention = test.topic.limits.subscription_retention;
+        let longest = test.topic.limits.max_subscription_retention;
+        let keep = |seconds: u64| format!(r#"{{"x_dasf_job":"1","x_dasf_keep_s":{seconds}}}"#);
+        let seconds = retention.as_secs();
+        for properties in ["{}", &keep(2 * seconds), &keep(u64::MAX), &keep(1), "{}"] {
+            test.publish_with(properties).unwrap();
+        }
+        let mut waiting = |age| {
+            test.topic.remove_expired(test.now + age, &mut test.effects);
+            test.topic.unclaimed.size().messages
+        };
+        assert_eq!(waiting(retention - Duration::from_secs(1)), 5);
+        assert_eq!(waiting(retention), 2);
+        assert_eq!(waiting(2 * retention), 1);
+        assert_eq!(waiting(longest - Duration::from_secs(1)), 1);
+        assert_eq!(waiting(longest), 0);
+    }
 
     #[test]
     fn a_subscription_dissolves_and_its_young_messages_stay() {

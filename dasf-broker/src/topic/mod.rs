@@ -2,7 +2,7 @@
 //! the time as an argument, except where a message has waited.
 //!
 //! This file holds the topic, and finds the subscription of a consumer. `attach` connects consumers, and
-//! `hand_over` gives the messages of one that has left to others. `publish` adds messages, `expire`
+//! `hand_over` gives the messages of one that has left to others. `publish` adds messages, `hold` keeps them for later readers, `expire`
 //! removes old ones, and `room` those for which there is no memory. A `subscription` shares the messages
 //! of its `backlog` among its `consumer`s, unless they are `obsolete`. `redelivery` takes messages back from
 //! them, and the `history` of a message counts that. `restore` brings back what a store has kept. `watch`
@@ -16,6 +16,7 @@ mod error;
 mod expire;
 mod hand_over;
 mod history;
+mod hold;
 mod name;
 mod obsolete;
 mod options;
@@ -49,10 +50,14 @@ use backlog::MessageQueue;
 pub(crate) use consumer::{ConsumerId, Delivery, RunId};
 pub(crate) use effects::{DeadLetter, Effects, EventKind};
 pub(crate) use error::{AttachError, PublishError};
+use hold::Hold;
+pub(crate) use hold::HoldView;
 pub(crate) use name::TopicName;
 use obsolete::Obsolescence;
 pub(crate) use obsolete::{GoneReaders, expects_answer};
-pub(crate) use options::{ConsumerOptions, DeadLetterPolicy, OnClose, SubscriptionType};
+pub(crate) use options::{
+    ConsumerOptions, DeadLetterPolicy, HoldOption, OnClose, SubscriptionType,
+};
 pub(crate) use room::Victims;
 use subscription::Subscription;
 use watch::{Counts, Samples};
@@ -77,6 +82,8 @@ pub(crate) struct Topic {
     obsolescence: Arc<Obsolescence>,
     /// The messages of a topic without subscriptions. The first subscription takes them over.
     unclaimed: MessageQueue,
+    /// The messages that the topic holds for later readers.
+    hold: Option<Box<Hold>>,
     /// The store, if the broker has one.
     store: Option<Arc<Store>>,
     producers: usize,
@@ -131,6 +138,7 @@ impl Topic {
             counters,
             subscriptions: BTreeMap::new(),
             unclaimed: MessageQueue::at(home),
+            hold: None,
             store,
             producers: 0,
             is_removed: false,
@@ -183,12 +191,21 @@ impl Topic {
 
     /// Returns whether the topic can be removed without a loss.
     pub(crate) fn is_idle(&self) -> bool {
-        self.producers == 0 && self.subscriptions.is_empty() && self.unclaimed.is_empty()
+        self.producers == 0
+            && self.subscriptions.is_empty()
+            && self.unclaimed.is_empty()
+            && self.hold.is_none()
     }
 
     /// Returns whether the topic has a consumer.
     pub(crate) fn is_read(&self) -> bool {
         self.subscriptions.values().any(|it| it.has_consumer())
+    }
+
+    /// Returns whether the broker may remove the topic if there are too many: nobody reads it, it holds no
+    /// messages, and no job waits there.
+    pub(crate) fn may_make_room(&self) -> bool {
+        !self.is_read() && !self.is_held() && !self.unclaimed.has_kept()
     }
 
     /// Returns whether a reader may come back to the topic, as far as the topic knows.
@@ -211,6 +228,7 @@ impl Topic {
         self.counted = None;
         self.remember_owner(now());
         let mut messages = self.unclaimed.take();
+        self.hold = None;
         for (_, subscription) in std::mem::take(&mut self.subscriptions) {
             messages.append(subscription.into_messages());
         }

@@ -28,6 +28,20 @@ pub(crate) enum OnClose {
     Discard,
 }
 
+/// What a consumer asks of the messages that its topic holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum HoldOption {
+    /// Nothing.
+    #[default]
+    None,
+    /// To get them first.
+    Read,
+    /// The same, and that the topic holds its messages for this time after the last use.
+    Keep(Duration),
+    /// That the topic no longer holds them.
+    End,
+}
+
 /// The options of a consumer in the query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ConsumerOptions {
@@ -43,6 +57,7 @@ pub(crate) struct ConsumerOptions {
     pub(crate) dead_letters: Option<DeadLetterPolicy>,
     /// The run of a consumer that reports which redelivered messages it begins. Then only these count.
     pub(crate) run: Option<RunId>,
+    pub(crate) hold: HoldOption,
 }
 
 /// When a message becomes a dead letter, and its topic then.

@@ -35,7 +35,11 @@ impl Topic {
     ) -> Result<(), PublishError> {
         self.check_room(&message, effects)?;
         self.last_sequence = self.last_sequence.max(message.sequence);
+        self.hold(&message);
         if self.subscriptions.is_empty() {
+            if self.is_held() {
+                return Ok(());
+            }
             let queued = QueuedMessage::new(message, self.unclaimed.home());
             self.unclaimed.insert(queued);
             self.charge_unclaimed();
@@ -93,6 +97,12 @@ impl Topic {
                 limit,
             });
         }
+        if let Some(limit) = self.hold_limit_exceeded_by(message) {
+            return Err(PublishError::TopicFull {
+                topic: self.name.clone(),
+                limit,
+            });
+        }
         let mut full = self.full_of_unclaimed(message);
         if full.is_some() && self.forget_refused() {
             full = self.full_of_unclaimed(message);
@@ -140,6 +150,9 @@ impl Topic {
         self.charge_unclaimed();
         let subscriptions = self.subscriptions.values_mut();
         subscriptions.for_each(|it| it.forget_refused());
+        if let Some(hold) = &mut self.hold {
+            hold.forget_refused();
+        }
         true
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::Topic;
 use super::backlog::{MessageQueue, QueuedMessage};
 use super::history::History;
-use super::options::ConsumerOptions;
+use super::options::{ConsumerOptions, HoldOption};
 use super::subscription::Subscription;
 use crate::access::Tenure;
 use crate::message::Message;
@@ -38,6 +38,10 @@ impl Topic {
             // The topic was kept before. What it gets from now on is not.
             queue.leave_home();
         }
+        if let Some(retention) = record.hold {
+            self.restore_hold(queue, retention, now);
+            return;
+        }
         let Some(kept) = record.subscription else {
             self.unclaimed.adopt(queue);
             self.charge_unclaimed();
@@ -52,6 +56,7 @@ impl Topic {
             redelivery_delay: Duration::ZERO,
             dead_letters: None,
             run: None,
+            hold: HoldOption::None,
         };
         let (obsolescence, budget) = (&self.obsolescence, &self.budget);
         let mut subscription = Subscription::new(&options, queue, kept.since, obsolescence, budget);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dasf_protocol::{Subscription as SubscriptionName, Topic as ShortName};
 
 use super::error::PublishError;
-use super::options::{ConsumerOptions, DeadLetterPolicy, OnClose, SubscriptionType};
+use super::options::{ConsumerOptions, DeadLetterPolicy, HoldOption, OnClose, SubscriptionType};
 use super::{ConsumerId, Delivery, Effects, RunId, Topic};
 use crate::budget::Budget;
 use crate::limits::Limits;
@@ -35,6 +35,7 @@ pub(super) fn options(kind: SubscriptionType, prefetch: usize) -> ConsumerOption
         redelivery_delay: Duration::ZERO,
         dead_letters: None,
         run: None,
+        hold: HoldOption::None,
     }
 }
 
@@ -96,7 +97,16 @@ impl TestTopic {
     }
 
     pub(super) fn publish(&mut self) -> Result<u64, PublishError> {
-        let message = Message::from_text(&self.origin, &self.origin.budget, self.now, "}");
+        self.publish_fields("}")
+    }
+
+    /// Publishes a message with these properties, which are JSON.
+    pub(super) fn publish_with(&mut self, properties: &str) -> Result<u64, PublishError> {
+        self.publish_fields(&format!(r#""payload":"","properties":{properties}}}"#))
+    }
+
+    fn publish_fields(&mut self, fields: &str) -> Result<u64, PublishError> {
+        let message = Message::from_text(&self.origin, &self.origin.budget, self.now, fields);
         let sequence = message.sequence;
         self.topic
             .publish(message, &mut self.effects)

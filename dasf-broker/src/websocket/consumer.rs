@@ -162,7 +162,7 @@ mod tests {
 
     use crate::hub::Hub;
     use crate::limits::Limits;
-    use crate::topic::{ConsumerOptions, OnClose, SubscriptionType, TopicName};
+    use crate::topic::{ConsumerOptions, HoldOption, OnClose, SubscriptionType, TopicName};
     use crate::websocket::driver::Driver;
     use crate::websocket::test_peer::Peer;
 
@@ -179,6 +179,7 @@ mod tests {
             redelivery_delay: Duration::from_secs(5),
             dead_letters: None,
             run: None,
+            hold: HoldOption::None,
         };
         let attach = || hub.consumer(topic.clone(), "s".parse().unwrap(), &options);
         let consumer = attach().unwrap();

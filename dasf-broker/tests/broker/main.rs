@@ -11,6 +11,7 @@ mod crash;
 mod delivery;
 mod frames;
 mod handshake;
+mod jobs;
 #[cfg(feature = "jwt")]
 mod jwt;
 #[cfg(feature = "store")]

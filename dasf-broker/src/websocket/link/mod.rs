@@ -433,7 +433,7 @@ mod tests {
 
     use super::*;
     use crate::limits::Limits;
-    use crate::topic::{ConsumerOptions, OnClose, SubscriptionType};
+    use crate::topic::{ConsumerOptions, HoldOption, OnClose, SubscriptionType};
     use crate::websocket::driver::{Driver, End};
     use crate::websocket::test_peer::Peer;
 
@@ -459,6 +459,7 @@ mod tests {
             redelivery_delay: Duration::ZERO,
             dead_letters: None,
             run: None,
+            hold: HoldOption::None,
         };
         let mut reader = hub
             .consumer(topic.clone(), "s".parse().unwrap(), &options)
