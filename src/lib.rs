@@ -274,8 +274,9 @@ pub mod broker {
 #[cfg(feature = "client")]
 pub mod client {
     pub use dasf_runtime::client::{
-        Async, Blocking, Call, CallError, CallFuture, Caller, ClientBuilder, ClientError, Mode,
-        ModuleFailure, OnProgress, Whereabouts,
+        Async, Blocking, Call, CallError, CallFuture, Caller, ClientBuilder, ClientError, Job,
+        JobId, JobIdError, JobResult, JobStatus, Mode, ModuleFailure, OnProgress, Submit,
+        Whereabouts,
     };
 }
 

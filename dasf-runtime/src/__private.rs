@@ -5,7 +5,8 @@
 pub use crate::cli::run;
 #[cfg(feature = "client")]
 pub use crate::client::{
-    Async, Blocking, Call, Caller, ClientBuilder, ClientError, Instance, Mode, OnProgress,
+    Async, Blocking, Call, CallError, Caller, ClientBuilder, ClientError, Instance, Job, JobId,
+    Mode, OnProgress, Submit,
 };
 #[cfg(feature = "cli")]
 pub use crate::entry::{Main, check_main};

@@ -19,6 +19,14 @@ pub(crate) fn name() -> String {
     topic::random_name(bits())
 }
 
+/// Returns the name of a reader that no other program has.
+pub(crate) fn reader() -> dasf_protocol::Subscription {
+    #[allow(clippy::expect_used)] // the message proves that it cannot happen
+    name()
+        .parse()
+        .expect("letters and digits make a subscription")
+}
+
 /// Returns a name of `count` letters and digits, at most 21. Each character has almost six random
 /// bits.
 pub(crate) fn letters(count: usize) -> String {

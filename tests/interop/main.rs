@@ -16,6 +16,7 @@ mod generated_typescript;
 mod groups;
 mod guarded;
 mod identity;
+mod jobs;
 mod mqtt;
 mod mqtt_groups;
 mod mqtt_line;

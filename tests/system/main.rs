@@ -18,6 +18,7 @@ mod generated;
 mod host;
 mod hygiene;
 mod identity;
+mod jobs;
 mod limits;
 mod line;
 mod log;

@@ -9,9 +9,9 @@ use super::types::Types;
 use crate::description::{Class, Description, Field, Format, Function, Presence, Schema, Type};
 
 /// The methods of every client.
-const METHODS_OF_CLIENTS: [&str; 3] = ["builder", "caller", "connect"];
+const METHODS_OF_CLIENTS: [&str; 4] = ["attach", "builder", "caller", "connect"];
 /// The methods of every call's builder.
-const METHODS_OF_CALLS: [&str; 3] = ["timeout", "on_progress", "send"];
+const METHODS_OF_CALLS: [&str; 4] = ["timeout", "on_progress", "submit", "send"];
 
 /// Generates the client.
 pub(super) struct Client<'t, 'd> {

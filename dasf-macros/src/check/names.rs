@@ -12,7 +12,7 @@ use crate::source::{ClassSource, FunctionSource, MemberKind, MemberSource};
 
 /// Names in the module, and names of a client's methods, that the macro uses itself.
 const RESERVED_IN_MODULE: [&str; 5] = ["main", "module", "client", "blocking", "Client"];
-const RESERVED_IN_CLIENT: [&str; 4] = ["connect", "builder", "caller", "new"];
+const RESERVED_IN_CLIENT: [&str; 5] = ["attach", "connect", "builder", "caller", "new"];
 /// The keys of a request that are not arguments.
 const RESERVED_IN_REQUEST: [&str; 3] = ["func_name", "class_name", "function"];
 

@@ -12,7 +12,7 @@ use dasf_protocol::progress::Report;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Async, Blocking, CallError, CallOptions, Caller, Mode};
+use super::{Async, Blocking, CallError, CallOptions, Caller, Mode, Submit};
 #[cfg(feature = "module")]
 use crate::module::descriptor::TypeDescriptor;
 use crate::read::{self, SchemaOf};
@@ -219,6 +219,31 @@ impl<R, M: Mode> Call<R, M> {
     }
 }
 
+impl<R, M: Mode> Call<R, M> {
+    /// Makes a job of the call: the broker keeps its answer, so that this program may end, and this or another
+    /// program reads the answer later. See [`Job`](super::Job).
+    ///
+    /// The `timeout` of the call is that of the job: after it, no module begins to run the function. Without one,
+    /// a job has no timeout. A handler of progress reports has no effect; see
+    /// [`JobResult::on_progress`](super::JobResult::on_progress).
+    pub fn submit(self) -> Submit<R, M> {
+        Submit::new(self)
+    }
+
+    pub(super) fn caller(&self) -> &Caller<M> {
+        &self.caller
+    }
+
+    /// Returns the client, the JSON of the request, the timeout and the schema of the result.
+    pub(super) fn into_request(self) -> Result<Parts<M>, CallError> {
+        let json = self.request?.into_json();
+        Ok((self.caller, json, self.options.timeout, self.schema))
+    }
+}
+
+/// The client, the JSON of a request, its timeout and the schema of its result.
+type Parts<M> = (Caller<M>, Vec<u8>, Option<Duration>, Option<SchemaOf>);
+
 impl<R, M: Mode, H> Call<R, M, H> {
     /// Sets an argument; for generated clients.
     pub fn with<T: Serialize + ?Sized>(mut self, name: &'static str, value: &T) -> Self {
@@ -312,15 +337,23 @@ impl<R: DeserializeOwned, M: Mode> Call<R, M, OnProgress<'_>> {
             ..
         } = self;
         let answer = caller.shared.request(request?.into_json(), options).await?;
-        let text = payload::to_text(&answer);
-        read::read_result(&text, schema).map_err(|problem| CallError::Decode {
-            path: match problem.path() {
-                "" => ".".to_owned(),
-                path => path.to_owned(),
-            },
-            reason: problem.message().to_owned(),
-        })
+        read_result(&answer, schema)
     }
+}
+
+/// Reads the JSON of a result.
+pub(super) fn read_result<R: DeserializeOwned>(
+    json: &[u8],
+    schema: Option<SchemaOf>,
+) -> Result<R, CallError> {
+    let text = payload::to_text(json);
+    read::read_result(&text, schema).map_err(|problem| CallError::Decode {
+        path: match problem.path() {
+            "" => ".".to_owned(),
+            path => path.to_owned(),
+        },
+        reason: problem.message().to_owned(),
+    })
 }
 
 impl<R: DeserializeOwned> Call<R, Blocking, OnProgress<'_>> {

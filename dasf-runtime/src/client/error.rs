@@ -6,10 +6,10 @@ use std::time::Duration;
 use dasf_protocol::fragment::FragmentError;
 use dasf_protocol::payload::PayloadError;
 use dasf_protocol::text::printable;
-use dasf_protocol::{ErrorInfo, Topic};
+use dasf_protocol::{ErrorInfo, JobId, Topic, TopicError};
 use serde_json::Value;
 
-use super::Whereabouts;
+use super::{JobStatus, Whereabouts};
 use crate::duration::shown;
 use crate::outcome::FailureKind;
 use crate::transport::{ConnectError, PublishError};
@@ -120,6 +120,45 @@ pub enum CallError {
         /// if that is smaller.
         limit: usize,
     },
+    /// The broker keeps no job with this id: nobody submitted it at this broker, somebody gave it up, or its time
+    /// is over.
+    #[error(
+        "the broker keeps no job {job}: it was forgotten, its time is over, or it was submitted elsewhere"
+    )]
+    NoJob {
+        /// The id.
+        job: JobId,
+    },
+    /// The job was cancelled, and no answer came before. A function that runs may still end.
+    #[error("the job {job} was cancelled")]
+    Cancelled {
+        /// The id.
+        job: JobId,
+    },
+    /// The job is not done within the timeout of [`JobResult`](crate::client::JobResult::timeout). It continues.
+    #[error("the job {job} is not done after {}: it is {status}", shown(*after))]
+    NotDone {
+        /// The id.
+        job: JobId,
+        /// The timeout.
+        after: Duration,
+        /// The state of the job.
+        status: Box<JobStatus>,
+    },
+    /// The job belongs to a module on another topic than that of the client.
+    #[error("the job {job} belongs to topic {}, and this client calls topic {topic}", job.topic())]
+    OtherTopic {
+        /// The topic of the client.
+        topic: Topic,
+        /// The id of the job.
+        job: JobId,
+    },
+    /// The broker cannot be reached, or cannot keep the answer of a job.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The name of the module's topic is too long for the topic of an answer.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
     /// The client is closed.
     #[error("the client is closed")]
     Closed,

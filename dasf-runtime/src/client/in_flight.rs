@@ -548,19 +548,19 @@ fn following(context: u64) -> u64 {
     (context + 1) & LAST_CONTEXT
 }
 
-fn in_percent(report: &Report) -> u8 {
+pub(super) fn in_percent(report: &Report) -> u8 {
     let percent = report.fraction() * 100.0;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // from 0 to 100
     let percent = percent as u8;
     percent
 }
 
-fn read_report(payload: Payload) -> Option<Report> {
+pub(super) fn read_report(payload: Payload) -> Option<Report> {
     serde_json::from_slice(&payload.into_bytes().ok()?).ok()
 }
 
 /// Returns the response, or the error that it contains.
-fn read_answer(payload: Payload, properties: Properties) -> Result<Answer, CallError> {
+pub(super) fn read_answer(payload: Payload, properties: Properties) -> Result<Answer, CallError> {
     let payload = payload.into_bytes()?;
     if properties.status() == Some(Status::Error) {
         let text = payload::to_text(&payload).into_owned();

@@ -51,6 +51,21 @@ macro_rules! __client {
             pub fn caller(&self) -> &$crate::__private::Caller<M> {
                 &self.caller
             }
+
+            /// Returns the job with an id that `submit` of a call gave, in this program or in another one.
+            /// `R` is the type of the result.
+            ///
+            /// # Errors
+            /// When the job belongs to a module on another topic.
+            pub fn attach<R>(
+                &self,
+                id: &$crate::__private::JobId,
+            ) -> ::core::result::Result<
+                $crate::__private::Job<R, M>,
+                $crate::__private::CallError,
+            > {
+                self.caller.attach(id)
+            }
         }
 
         impl Client<$crate::__private::Async> {
@@ -168,6 +183,13 @@ macro_rules! __call {
                 + 'h,
             ) -> $name<R, M, $crate::__private::OnProgress<'h>> {
                 $name { call: self.call.on_progress(handler) }
+            }
+        }
+
+        impl<R, M: $crate::__private::Mode> $name<R, M> {
+            /// Makes a job of the call, whose answer the broker keeps. See `dasf::client::Job`.
+            pub fn submit(self) -> $crate::__private::Submit<R, M> {
+                self.call.submit()
             }
         }
 

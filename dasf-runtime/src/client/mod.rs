@@ -9,6 +9,7 @@ mod contract;
 mod contract;
 mod error;
 mod in_flight;
+mod job;
 mod macros;
 mod mode;
 mod parts;
@@ -31,7 +32,9 @@ use tokio::time::{Instant, timeout_at};
 
 pub use builder::{ClientBuilder, ClientError};
 pub use call::{Call, CallFuture, Instance, OnProgress};
+pub use dasf_protocol::{JobId, JobIdError};
 pub use error::{CallError, ModuleFailure};
+pub use job::{Job, JobResult, JobStatus, Submit};
 pub use mode::{Async, Blocking, Mode};
 pub use whereabouts::Whereabouts;
 
@@ -239,9 +242,7 @@ impl Shared {
         json: Vec<u8>,
         options: CallOptions<OnProgress<'_>>,
     ) -> Result<Bytes, CallError> {
-        self.contract
-            .check(&json)
-            .map_err(|problems| CallError::Invalid { problems })?;
+        self.check(&json)?;
         let timeout = options.timeout.unwrap_or(self.options.timeout);
         let begun = Instant::now();
         let deadline = deadline(begun, timeout);
@@ -264,6 +265,12 @@ impl Shared {
         // Boxed, so that the future of a small call stays small.
         let mut call = Box::pin(self.send_in_turn(json, limits, options.on_progress, &stage));
         self.attend(limits, &stage, &mut call).await
+    }
+
+    /// Checks a request against the API description, if the client has one.
+    fn check(&self, json: &[u8]) -> Result<(), CallError> {
+        let checked = self.contract.check(json);
+        checked.map_err(|problems| CallError::Invalid { problems })
     }
 
     /// Runs a call until its deadline. If the call takes long, asks meanwhile whether a module is there.

@@ -1,10 +1,12 @@
 //! Calls that need more than one message: with fragments, a payload on demand, or reports of their
 //! progress.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
-use dasf_protocol::{MessageType, Properties, Topic, fragment};
+use dasf_protocol::{JobId, MessageType, Properties, Topic, fragment};
 use futures_util::future::{MaybeDone, maybe_done};
 use smol_str::ToSmolStr;
 use tokio::sync::{mpsc, oneshot};
@@ -12,7 +14,7 @@ use tokio::time::Instant;
 
 use super::in_flight::{self, Answer, Request, Waiting};
 use super::whereabouts::Stage;
-use super::{CallError, Message, OnProgress, Shared, Way};
+use super::{CallError, Message, OnProgress, Shared, Way, deadline};
 use crate::random;
 use crate::transport::{
     Outgoing, PING_AGAIN, PublishError, Publisher, PublisherOptions, SendWindow,
@@ -105,6 +107,47 @@ impl Shared {
             report_to_handler(&report);
         }
         answer
+    }
+
+    /// Publishes the request of a job, in fragments if necessary, and waits until the broker has accepted it.
+    pub(super) async fn publish_job(
+        &self,
+        id: &JobId,
+        properties: Properties,
+        json: Bytes,
+    ) -> Result<(), CallError> {
+        let size = json.len();
+        let way = match size <= self.whole_size() {
+            true => Way::Whole,
+            false => self.way(size).await?,
+        };
+        if way == Way::OnDemand {
+            // The module would ask a caller that may be gone.
+            let limit = self.max_payload_size();
+            return Err(CallError::RequestTooLarge { size, limit });
+        }
+        let queue = Queue {
+            publisher: &self.publisher,
+            window: &self.window,
+            // It is a number of 31 bits.
+            context: id.context().parse().unwrap_or_default(),
+            deadline: deadline(Instant::now(), Duration::MAX),
+        };
+        let receipts = self
+            .put(queue, properties, json, way == Way::Fragments)
+            .await?;
+        self.all_accepted(receipts).await
+    }
+
+    /// Publishes a message, and waits until the broker has accepted it.
+    pub(super) async fn publish_and_wait(
+        &self,
+        publisher: &Publisher,
+        message: Outgoing,
+    ) -> Result<(), CallError> {
+        let published = publisher.publish(message).await;
+        let receipt = published.map_err(|error| self.not_published(error))?;
+        self.all_accepted(vec![receipt]).await
     }
 
     /// Sends a request. For a request on demand, sends it without its payload.

@@ -210,6 +210,7 @@ mod tests {
         ReplyTo {
             response_topic: name.parse().unwrap(),
             context: "1".into(),
+            is_job: false,
             answers_pings: false,
             deadline: None,
             user: None,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use dasf_protocol::fragment::Position;
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
-use dasf_protocol::{Delivery, MessageId, MessageType, Properties};
+use dasf_protocol::{Delivery, JobState, MessageId, MessageType, Properties};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +32,8 @@ pub(super) struct Dispatcher {
     admission: Arc<Semaphore>,
     unfinished: Unfinished,
     budget: Budget,
+    /// Whether a job has come. The broker must get the unfinished ones back when the module stops.
+    has_had_jobs: bool,
 }
 
 /// How often the host looks for requests whose other fragments do not come in time.
@@ -46,6 +48,7 @@ impl Dispatcher {
             topics: LatestTopics::default(),
             unfinished: Unfinished::new(budget.clone()),
             budget,
+            has_had_jobs: false,
             options,
         }
     }
@@ -87,10 +90,13 @@ impl Dispatcher {
 
     async fn dispatch(&mut self, delivery: Delivery, mut message: Unacknowledged) {
         let is_request = delivery.properties.message_type() == Some(MessageType::Request);
-        if self.executor.acknowledge == AcknowledgePolicy::Read || !is_request {
+        let is_job = delivery.properties.get(key::JOB).is_some();
+        self.has_had_jobs |= is_job;
+        let policy = self.executor.policy(is_job);
+        if policy == AcknowledgePolicy::Read || !is_request {
             message.acknowledge().await;
         }
-        let redelivery = self.executor.limit.judge(&delivery);
+        let redelivery = self.executor.limit.judge(&delivery, policy);
         let Delivery {
             message_id,
             payload,
@@ -216,6 +222,11 @@ impl Dispatcher {
             self.executor.outbox.try_send_failure(&reply, &failure);
             return message.acknowledge().await;
         };
+        if reply.is_job {
+            self.executor
+                .outbox
+                .try_send_job_state(&reply, JobState::Accepted);
+        }
         let request = Request {
             payload,
             properties,
@@ -260,7 +271,7 @@ impl Dispatcher {
         );
         let Ok(admitted) = Arc::clone(&self.admission).try_acquire_owned() else {
             // The queue is full.
-            return match self.executor.acknowledge {
+            return match self.executor.policy(reply.is_job) {
                 AcknowledgePolicy::Answered => message.give_back().await,
                 // The broker delivered it twice. The caller has the response.
                 AcknowledgePolicy::Read | AcknowledgePolicy::Begun => message.acknowledge().await,
@@ -398,7 +409,7 @@ impl Dispatcher {
                 "waiting for the accepted calls"
             );
         }
-        if self.executor.acknowledge == AcknowledgePolicy::Read {
+        if self.executor.acknowledge == AcknowledgePolicy::Read && !self.has_had_jobs {
             close(subscriber).await;
             self.finish_calls().await;
         } else {
@@ -432,7 +443,9 @@ impl Dispatcher {
             // Without another module, a message would be redelivered until it is moved to the
             // dead-letter topic. A message that is kept goes to the next module when the connection
             // closes.
-            let redelivery = self.executor.limit.judge(&delivery);
+            let is_job = delivery.properties.get(key::JOB).is_some();
+            let policy = self.executor.policy(is_job);
+            let redelivery = self.executor.limit.judge(&delivery, policy);
             if self.executor.limit.may_give_back(redelivery) {
                 let message_id = delivery.message_id;
                 let acknowledger = subscriber.acknowledger();

@@ -550,6 +550,7 @@ mod tests {
             let caller = ReplyTo {
                 response_topic: "caller".parse().unwrap(),
                 context: "7".into(),
+                is_job: false,
                 answers_pings: true,
                 deadline: None,
                 user: None,
@@ -643,6 +644,7 @@ mod tests {
         ReplyTo {
             response_topic: caller.parse().unwrap(),
             context: "1".into(),
+            is_job: false,
             answers_pings: false,
             deadline: None,
             user: None,

@@ -11,6 +11,7 @@ mod executor;
 mod fragments;
 mod host_thread;
 mod inbox;
+mod job_history;
 mod options;
 mod outbox;
 mod publisher_pool;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use dasf_protocol::properties::{key, repeats};
-use dasf_protocol::{MessageType, Properties, Status, Topic};
+use dasf_protocol::{JobState, MessageType, Properties, Status, Topic};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -99,6 +99,12 @@ impl Outbox {
     /// Sends a progress report, if the connection accepts it at once.
     pub(super) fn try_send_progress(&self, reply: &ReplyTo, status: Status, json: Bytes) -> bool {
         self.send_at_once(reply, progress(status), json)
+    }
+
+    /// Tells the readers of a job what becomes of it, now or deferred.
+    pub(super) fn try_send_job_state(&self, reply: &ReplyTo, state: JobState) {
+        let properties = progress(Status::Running).with(key::JOB_STATE, state.as_str());
+        self.try_send(reply, properties);
     }
 
     /// Passes a message to the connection to its topic, if the connection accepts it at once.

@@ -29,6 +29,13 @@ pub(super) struct Redelivery {
     pub(super) attempt: Attempt,
 }
 
+impl Redelivery {
+    /// Returns whether the broker has delivered the request before.
+    pub(super) fn came_before(self) -> bool {
+        self.count > 0
+    }
+}
+
 /// The place of a delivery among the attempts to run its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Attempt {
@@ -53,7 +60,6 @@ impl Attempt {
 /// How often a request that comes again may run.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct RedeliveryLimit {
-    acknowledge: AcknowledgePolicy,
     /// The number of redeliveries that may begin.
     max: u32,
     is_in_group: bool,
@@ -65,7 +71,6 @@ impl RedeliveryLimit {
     pub(super) fn of(options: &HostOptions) -> Self {
         let max = options.max_redeliveries;
         Self {
-            acknowledge: AcknowledgePolicy::of(options),
             max: max.unwrap_or(HostOptions::DEFAULT_MAX_REDELIVERIES),
             is_in_group: options.group.is_some(),
             is_in_broker: max.is_some() && options.group.is_some(),
@@ -73,10 +78,10 @@ impl RedeliveryLimit {
     }
 
     /// Returns the earlier deliveries of a request.
-    pub(super) fn judge(self, delivery: &Delivery) -> Redelivery {
+    pub(super) fn judge(self, delivery: &Delivery, policy: AcknowledgePolicy) -> Redelivery {
         let count = delivery.redelivery_count;
         let begun = delivery.begun_count.filter(|_| count > 0);
-        let reported = begun.filter(|_| self.acknowledge == AcknowledgePolicy::Answered);
+        let reported = begun.filter(|_| policy == AcknowledgePolicy::Answered);
         let attempt = match reported.map(|begun| begun.saturating_add(1).cmp(&self.max)) {
             None => Attempt::Unreported,
             Some(Ordering::Less) => Attempt::Reported,

@@ -23,6 +23,8 @@ const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
 pub(super) struct ReplyTo {
     pub(super) response_topic: Topic,
     pub(super) context: SmolStr,
+    /// Whether the broker keeps the response, because the caller may be gone.
+    pub(super) is_job: bool,
     /// Whether the caller answers pings on that topic.
     pub(super) answers_pings: bool,
     /// When the caller stops waiting; `None` if it names no timeout.
@@ -47,6 +49,7 @@ impl ReplyTo {
         Some(Self {
             response_topic,
             context: properties.request_context()?.into(),
+            is_job: properties.get(key::JOB).is_some(),
             answers_pings: properties.get(key::ANSWERS_PINGS).is_some(),
             deadline: deadline(properties),
             user: properties.text(key::USER).map(SmolStr::new),

@@ -1,16 +1,18 @@
 //! A transport for tests: the test plays the broker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageType, Properties, Topic};
+use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::transport::{
-    ConnectionState, Publisher, PublisherEnds, PublisherOptions, Reading, Received, Subscriber,
-    SubscriberEnds, Transport,
+    ConnectError, ConnectionState, Keeping, KeptMessages, Publisher, PublisherEnds,
+    PublisherOptions, Reading, Received, Subscriber, SubscriberEnds, Transport,
 };
 
 #[derive(Debug)]
@@ -41,22 +43,42 @@ impl Scripted {
 impl Transport for Scripted {
     fn publisher(&self, _topic: &Topic, _options: PublisherOptions) -> Publisher {
         let (publisher, ends) = Publisher::new();
-        ends.state
-            .send_replace(ConnectionState::Connected { names_users: false });
+        ends.state.send_replace(ConnectionState::Connected {
+            names_users: false,
+            hold: None,
+        });
         self.publishers.send(ends).unwrap();
         publisher
     }
 
     fn subscribe(&self, _topic: &Topic, reading: &Reading) -> Subscriber {
         let (subscriber, ends) = Subscriber::new(reading);
-        ends.state
-            .send_replace(ConnectionState::Connected { names_users: false });
+        ends.state.send_replace(ConnectionState::Connected {
+            names_users: false,
+            hold: None,
+        });
         self.subscribers.send(ends).unwrap();
         subscriber
     }
 
     fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+
+    fn keep<'t>(
+        &'t self,
+        _: &'t Topic,
+        _: Duration,
+    ) -> BoxFuture<'t, Result<Keeping, ConnectError>> {
+        panic!("modules do not submit jobs")
+    }
+
+    fn kept<'t>(&'t self, _: &'t Topic) -> BoxFuture<'t, Result<KeptMessages, ConnectError>> {
+        panic!("these tests have no jobs")
+    }
+
+    fn forget<'t>(&'t self, _: &'t Topic) -> BoxFuture<'t, Result<(), ConnectError>> {
+        panic!("modules do not forget jobs")
     }
 }
 

@@ -1,6 +1,7 @@
 //! DASF brokers: the Django broker and the embedded broker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dasf_protocol::Topic;
 use futures_util::future::BoxFuture;
@@ -10,10 +11,11 @@ use tokio_tungstenite::tungstenite::http::HeaderMap;
 use super::base_url::BaseUrl;
 use super::features::{self, has};
 use super::json::{Frame, Json, Lack};
+use super::json_kept::{JsonTopic, Otherwise};
 use super::websocket::{self, Connection, Endpoint, Link, LinkBroker, Links, Opened, Subscribing};
 use super::{
-    ConnectError, DiscoveredModule, Feature, Publisher, PublisherOptions, Reader, Reading,
-    Subscriber, Transport, Trust,
+    ConnectError, DiscoveredModule, Feature, Keeping, KeptMessages, Publisher, PublisherOptions,
+    Reader, Reading, Subscriber, Transport, Trust,
 };
 use crate::random;
 
@@ -87,6 +89,22 @@ impl Transport for Dasf {
         handle
     }
 
+    fn keep<'t>(
+        &'t self,
+        topic: &'t Topic,
+        time: Duration,
+    ) -> BoxFuture<'t, Result<Keeping, ConnectError>> {
+        Box::pin(async move { self.kept_topic(topic).keep(time).await })
+    }
+
+    fn kept<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<KeptMessages, ConnectError>> {
+        Box::pin(async move { self.kept_topic(topic).kept().await })
+    }
+
+    fn forget<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<(), ConnectError>> {
+        Box::pin(async move { self.kept_topic(topic).forget().await })
+    }
+
     fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<DiscoveredModule>, ConnectError>>> {
         let (headers, trust) = (self.headers.clone(), self.trust.clone());
         Some(Box::pin(websocket::read_listing(
@@ -110,6 +128,19 @@ impl Transport for Dasf {
 
     fn knows_link(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.links.known())
+    }
+}
+
+impl Dasf {
+    fn kept_topic<'t>(&'t self, topic: &'t Topic) -> JsonTopic<'t> {
+        JsonTopic {
+            consumer: &self.consumer,
+            headers: &self.headers,
+            trust: &self.trust,
+            runtime: &self.runtime,
+            topic,
+            otherwise: Otherwise::Unacknowledged,
+        }
     }
 }
 

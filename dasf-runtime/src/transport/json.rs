@@ -3,8 +3,9 @@
 //! One socket is one producer on one topic, or one consumer of one subscription.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
-use dasf_protocol::{Delivery, MessageId, NegativeAcknowledgement, Publish, Receipt, frame};
+use dasf_protocol::{Delivery, MessageId, NegativeAcknowledgement, Publish, Receipt, frame, hold};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
@@ -14,7 +15,7 @@ use super::websocket::{
     self, Connection, Dialect, Endpoint, Incoming, KeepAlive, Opened, ReadDeliveries, ReadReceipts,
     Settlement, WriteAcknowledgements, WriteMessages,
 };
-use super::{ConnectError, Feature, NOBODY_LISTENS, PublishError, Queued};
+use super::{ConnectError, Feature, Hold, NOBODY_LISTENS, PublishError, Queued};
 
 /// Frames of one JSON object each. A frame contains at most one message.
 #[derive(Clone, Copy, Default)]
@@ -65,6 +66,7 @@ impl Json {
         }
         Ok(Connection {
             names_users: features::has(&opened.headers, features::USERS),
+            hold: hold(&opened.headers),
             socket: opened.socket,
             writer: self,
             reader: Frame::default(),
@@ -73,6 +75,15 @@ impl Json {
             goodbye: self.farewell.map(Message::text),
         })
     }
+}
+
+/// Returns what a broker tells about the messages that a topic holds.
+pub(super) fn hold(headers: &HeaderMap) -> Option<Hold> {
+    let number = |name| headers.get(name)?.to_str().ok()?.parse::<u64>().ok();
+    Some(Hold {
+        retention: Duration::from_secs(number(hold::HOLD)?),
+        messages: number(hold::HELD).and_then(|count| usize::try_from(count).ok()),
+    })
 }
 
 impl Dialect for Json {

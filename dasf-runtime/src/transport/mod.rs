@@ -10,6 +10,8 @@ mod cause;
 pub(crate) mod dasf;
 mod features;
 mod json;
+mod json_kept;
+mod kept;
 #[cfg(feature = "mqtt")]
 pub(crate) mod mqtt;
 mod publisher;
@@ -37,6 +39,7 @@ pub(crate) use send_window::{SendWindow, Turn};
 pub(crate) use websocket::{Link, LinkPool, Trust, lacks_list};
 
 pub use cause::Cause;
+pub(crate) use kept::{Hold, Keeping, KeptEvent, KeptMessages};
 pub(crate) use publisher::{Publisher, PublisherEnds};
 pub(crate) use queued::{Backlog, Calls, Outgoing, PublishError, Queued, drop_superseded_reports};
 pub(crate) use subscriber::{
@@ -105,6 +108,26 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     /// Waits until it is known whether there is a link, if a subscriber connects now.
     fn knows_link(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
+    }
+
+    /// Makes the broker keep the messages of a topic for this time after their last use, also while nobody
+    /// reads it. The broker may grant less.
+    fn keep<'t>(
+        &'t self,
+        topic: &'t Topic,
+        time: Duration,
+    ) -> BoxFuture<'t, Result<Keeping, ConnectError>>;
+
+    /// Reads the messages that the broker keeps on a topic.
+    fn kept<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<KeptMessages, ConnectError>>;
+
+    /// Makes the broker keep the messages of a topic no longer.
+    fn forget<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<(), ConnectError>>;
+
+    /// Returns whether the broker delivers the request of a job that was cancelled while it waited there. A note
+    /// on the topic of the answer tells of it.
+    fn delivers_cancelled_jobs(&self) -> bool {
+        false
     }
 
     /// Returns the announcements of the modules that listen; `None` if the broker keeps no list.
@@ -501,6 +524,8 @@ pub enum Feature {
     RetainedMessages,
     /// The broker lists the modules that listen.
     ModuleList,
+    /// The broker keeps the answers to jobs.
+    Jobs,
 }
 
 impl Feature {
@@ -514,6 +539,7 @@ impl Feature {
             Self::RedeliveryWithoutGroup => "name a group with --group NAME",
             Self::RedeliveryLimit => "remove --max-redeliveries",
             Self::ModuleList => "name the topics to look at: `list TOPIC`",
+            Self::Jobs => "call without `submit`; at a Pulsar, use --persistent persistent",
             Self::Acknowledgement | Self::RetainedMessages => return None,
         })
     }
@@ -529,6 +555,7 @@ impl fmt::Display for Feature {
             Self::Acknowledgement => "acknowledgement of messages",
             Self::RetainedMessages => "retained messages",
             Self::ModuleList => "a list of modules",
+            Self::Jobs => "jobs",
         })
     }
 }
@@ -604,6 +631,8 @@ pub(crate) enum ConnectionState {
     Connected {
         /// Whether the broker names the users who send the messages.
         names_users: bool,
+        /// What the broker tells about the messages that the topic holds.
+        hold: Option<Hold>,
     },
     /// There is no connection; the task tries again.
     Disconnected(ConnectError),

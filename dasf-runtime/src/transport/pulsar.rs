@@ -3,6 +3,8 @@
 //! This module follows the API of Pulsar 4.0:
 //! <https://pulsar.apache.org/docs/4.0.x/client-libraries-websocket/>.
 
+use std::time::Duration;
+
 use dasf_protocol::Topic;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -10,18 +12,16 @@ use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use super::base_url::BaseUrl;
 use super::json::Json;
+use super::json_kept::{JsonTopic, Otherwise, UNSUBSCRIBE};
 use super::websocket::{self, Endpoint};
 use super::{
-    ConnectError, DiscoveredModule, Feature, Publisher, PublisherOptions, Reader, Reading,
-    Subscriber, Transport, Trust,
+    ConnectError, DiscoveredModule, Feature, Keeping, KeptMessages, Publisher, PublisherOptions,
+    Reader, Reading, Subscriber, Transport, Trust,
 };
 
 /// How many messages a sender may be ahead of a reader of a non-persistent topic. Such a topic
 /// drops messages that come while the reader's connection is busy with another one.
 const MAX_UNREAD: usize = 1;
-
-/// The frame that ends a subscription.
-const UNSUBSCRIBE: &str = r#"{"type":"unsubscribe"}"#;
 
 /// A Pulsar, whose topics are paths below a tenant and a namespace.
 #[derive(Debug, Clone)]
@@ -82,6 +82,22 @@ impl Pulsar {
     }
 }
 
+impl Pulsar {
+    fn kept_topic<'t>(&'t self, topic: &'t Topic) -> JsonTopic<'t> {
+        JsonTopic {
+            consumer: &self.consumer,
+            headers: &self.headers,
+            trust: &self.trust,
+            runtime: &self.runtime,
+            topic,
+            otherwise: Otherwise::Subscription {
+                is_persistent: self.is_persistent,
+                broker: self,
+            },
+        }
+    }
+}
+
 impl Transport for Pulsar {
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {
         let endpoint = Endpoint {
@@ -107,6 +123,26 @@ impl Transport for Pulsar {
         };
         let endpoint = self.consumer(topic, reading);
         websocket::subscriber(&self.runtime, dialect, endpoint, topic, reading)
+    }
+
+    fn delivers_cancelled_jobs(&self) -> bool {
+        true
+    }
+
+    fn keep<'t>(
+        &'t self,
+        topic: &'t Topic,
+        time: Duration,
+    ) -> BoxFuture<'t, Result<Keeping, ConnectError>> {
+        Box::pin(async move { self.kept_topic(topic).keep(time).await })
+    }
+
+    fn kept<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<KeptMessages, ConnectError>> {
+        Box::pin(async move { self.kept_topic(topic).kept().await })
+    }
+
+    fn forget<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<(), ConnectError>> {
+        Box::pin(async move { self.kept_topic(topic).forget().await })
     }
 
     fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<DiscoveredModule>, ConnectError>>> {

@@ -118,7 +118,10 @@ impl Subscriber {
     pub(crate) fn names_users(&self) -> bool {
         matches!(
             *self.state.borrow(),
-            ConnectionState::Connected { names_users: true }
+            ConnectionState::Connected {
+                names_users: true,
+                ..
+            }
         )
     }
 

@@ -45,7 +45,7 @@ impl RecentRequests {
                 State::Forgotten => {}
             }
         }
-        if self.at_most_once && is_repeated {
+        if self.at_most_once && is_repeated && !reply.is_job {
             let age = properties.integer(key::REPEATED).filter(|&age| age > 1);
             if age.is_some_and(|age| !memory.has_all_of_last(Duration::from_millis(age))) {
                 return Arrival::Unknown(message);

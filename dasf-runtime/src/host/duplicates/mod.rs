@@ -142,6 +142,7 @@ mod tests {
         ReplyTo {
             response_topic: "caller".parse().unwrap(),
             context: context.to_string().into(),
+            is_job: false,
             answers_pings: false,
             deadline: None,
             user: None,

@@ -13,11 +13,14 @@ use super::job::{Call, Job, Ready, Request};
 use crate::context::Context;
 use crate::host::budget::SMALL_PAYLOAD;
 use crate::host::call_log;
+use crate::host::job_history::JobHistory;
 use crate::host::redelivery::Attempt;
 use crate::host::reply_to::ReplyTo;
 use crate::module::descriptor::Handler;
 use crate::module::{Failure, Origin, Target};
 use crate::progress::ReportSink;
+
+const JOB_CANCELLED: &str = "the job was cancelled before it began";
 
 impl Executor {
     /// Begins a call.
@@ -33,6 +36,17 @@ impl Executor {
             });
             return;
         }
+        if self.must_read_history(&request) {
+            let executor = Arc::clone(self);
+            self.runtime
+                .spawn(async move { executor.begin_job(request).await });
+            return;
+        }
+        self.begin_known(request);
+    }
+
+    /// Begins a call of which nothing more has to be known.
+    fn begin_known(self: &Arc<Self>, request: Request) {
         let is_on_demand = request.properties.get(key::ON_DEMAND).is_some();
         // To read a large request takes so long that it would delay others.
         if is_on_demand || request.payload.len() > SMALL_PAYLOAD {
@@ -48,6 +62,40 @@ impl Executor {
         } = request;
         let target = self.read(payload, &properties);
         self.start(target, properties, call);
+    }
+
+    /// Returns whether the broker may keep something of a job that decides whether it runs.
+    fn must_read_history(&self, request: &Request) -> bool {
+        let call = &request.call;
+        call.reply.is_job
+            && (call.redelivery.came_before()
+                || request.properties.get(key::REPEATED).is_some()
+                || self.answers.transport.delivers_cancelled_jobs())
+    }
+
+    /// Begins a job, unless it is done or cancelled.
+    async fn begin_job(self: Arc<Self>, request: Request) {
+        let reading = JobHistory::read(&*self.answers.transport, &request.call.reply);
+        let history = tokio::select! {
+            biased;
+            () = self.abort.cancelled() => return self.leave(request.call).await,
+            history = reading => history,
+        };
+        if history.is_answered {
+            tracing::info!(
+                message_id = &*request.call.message_id,
+                "job not run again: its answer is there"
+            );
+            let mut message = request.call.message;
+            message.join(self.recent.forget(request.call.ticket));
+            message.acknowledge().await;
+        } else if history.is_cancelled {
+            let failure = Failure::processing(JOB_CANCELLED);
+            self.log_refusal(&request.call, None, &failure);
+            self.finish(request.call, None, Err(failure)).await;
+        } else {
+            self.begin_known(request);
+        }
     }
 
     pub(super) fn read(

@@ -28,7 +28,7 @@ impl Executor {
         // The arguments are gone, and the response counts by itself.
         call.charge = None;
         let executor = Arc::clone(self);
-        if report.is_some() || self.acknowledge == AcknowledgePolicy::Answered {
+        if report.is_some() || self.policy(call.reply.is_job) == AcknowledgePolicy::Answered {
             let finishing = async move { executor.finish(call, report, outcome).await };
             return self.poll_or_spawn(Box::pin(finishing));
         }
@@ -79,7 +79,7 @@ impl Executor {
 
     /// Sends a response, and acknowledges its request.
     pub(in crate::host) async fn answer(&self, mut call: Call, answer: &Arc<Answer>) {
-        if self.acknowledge != AcknowledgePolicy::Answered {
+        if self.policy(call.reply.is_job) != AcknowledgePolicy::Answered {
             call.message.join(self.recent.answered(call.ticket, answer));
             return self.send_remembered(call, answer).await;
         }
@@ -144,7 +144,7 @@ impl Executor {
         answer: &Answer,
         mut message: Unacknowledged,
     ) {
-        if self.acknowledge != AcknowledgePolicy::Answered {
+        if self.policy(reply.is_job) != AcknowledgePolicy::Answered {
             self.send(reply, answer).await;
             message.acknowledge().await;
         } else if self.deliver(reply, answer).await {

@@ -134,6 +134,14 @@ impl Executor {
         &self.answers.budget
     }
 
+    /// Returns when a request is acknowledged. That of a job always waits for the response.
+    pub(super) fn policy(&self, is_job: bool) -> AcknowledgePolicy {
+        match is_job {
+            true => AcknowledgePolicy::Answered,
+            false => self.acknowledge,
+        }
+    }
+
     /// Checks whether a request may reach any function of the module, before it is known which one it names.
     ///
     /// # Errors
@@ -144,7 +152,8 @@ impl Executor {
 
     /// Returns whether the broker must know that a call begins before its function runs.
     fn must_tell_the_broker(&self, call: &Call) -> bool {
-        self.acknowledge == AcknowledgePolicy::Begun || call.redelivery.attempt.must_report()
+        self.policy(call.reply.is_job) == AcknowledgePolicy::Begun
+            || call.redelivery.attempt.must_report()
     }
 
     /// Acknowledges a request before its function runs, or reports that it begins. Returns whether it
@@ -170,11 +179,14 @@ impl Executor {
     /// the broker delivers it again, perhaps to another module.
     async fn tell_the_broker(&self, call: &mut Call) -> bool {
         let Call {
-            ticket, message, ..
+            ticket,
+            message,
+            reply,
+            ..
         } = call;
         // The broker may have delivered it again, on another connection.
         message.join(self.recent.begin(*ticket));
-        let is_acknowledged_now = self.acknowledge == AcknowledgePolicy::Begun;
+        let is_acknowledged_now = self.policy(reply.is_job) == AcknowledgePolicy::Begun;
         loop {
             let is_told = match is_acknowledged_now {
                 true => message.acknowledge_first().await,

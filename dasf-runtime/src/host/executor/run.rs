@@ -3,6 +3,8 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dasf_protocol::JobState;
+
 use super::job::{Job, Ready};
 use super::{CALLER_S_TIME_OVER, Call, Executor};
 use crate::context::Context;
@@ -89,6 +91,7 @@ impl Executor {
             report,
             begun,
         } = ready;
+        self.report_running(&call);
         let place = self.running.begin(call);
         if self.abort.is_cancelled() {
             self.abandon();
@@ -158,6 +161,7 @@ impl Executor {
             report,
             begun,
         } = ready;
+        self.report_running(&call);
         let span = context.span().clone();
         let number = target.number();
         let outcome = match in_time(&context) {
@@ -177,6 +181,14 @@ impl Executor {
         self.call_log
             .end(&self.runtime, &span, begun, outcome.as_ref());
         Some((call, report, outcome))
+    }
+
+    /// Tells the readers of a job that its function runs now.
+    fn report_running(&self, call: &Call) {
+        if call.reply.is_job {
+            self.outbox
+                .try_send_job_state(&call.reply, JobState::Running);
+        }
     }
 
     /// Gives up the calls that wait for a thread and may go to another module.

@@ -203,7 +203,10 @@ impl Module {
         }
         self.say(session, &self.client_id, &self.announced())
             .await?;
-        state.send_replace(ConnectionState::Connected { names_users: false });
+        state.send_replace(ConnectionState::Connected {
+            names_users: false,
+            hold: None,
+        });
 
         let every = session.limits.ping_every;
         let mut ping = tokio::time::interval_at(Instant::now() + every, every);

@@ -137,6 +137,20 @@ pub(super) struct DeliveryReader {
 }
 
 impl DeliveryReader {
+    /// Returns a reader whose messages cannot be returned.
+    pub(super) fn new(
+        early: VecDeque<Result<Publish, Unreadable>>,
+        packets: Packets,
+        unacknowledged: Arc<Unacknowledged>,
+    ) -> Self {
+        Self {
+            early,
+            packets,
+            unacknowledged,
+            gives_back: false,
+        }
+    }
+
     fn incoming(&self, publish: Result<Publish, Unreadable>) -> Result<Incoming, String> {
         let (pid, kept, read) = match publish {
             Ok(publish) => {

@@ -9,6 +9,7 @@ mod announcer;
 mod consumer;
 mod discovery;
 mod envelope;
+mod kept;
 mod names;
 mod packets;
 mod producer;
@@ -19,6 +20,7 @@ mod unacknowledged;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use dasf_protocol::Topic;
 use futures_util::FutureExt;
@@ -30,11 +32,12 @@ use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PR
 use super::base_url::BaseUrl;
 use super::websocket::{self, Endpoint};
 use super::{
-    ConnectError, DiscoveredModule, Feature, Publisher, PublisherOptions, Reader, Reading,
-    Subscriber, Transport,
+    ConnectError, DiscoveredModule, Feature, Keeping, KeptMessages, Publisher, PublisherOptions,
+    Reader, Reading, Subscriber, Transport,
 };
 use announcer::Announcer;
 use consumer::Receiving;
+use kept::KeptTopic;
 use producer::Sending;
 use session::Limits;
 use session_recovery::Group;
@@ -206,6 +209,26 @@ impl Transport for Mqtt {
 
     fn max_in_flight(&self) -> Option<usize> {
         Some(MAX_IN_FLIGHT)
+    }
+
+    fn delivers_cancelled_jobs(&self) -> bool {
+        true
+    }
+
+    fn keep<'t>(
+        &'t self,
+        topic: &'t Topic,
+        time: Duration,
+    ) -> BoxFuture<'t, Result<Keeping, ConnectError>> {
+        Box::pin(async move { KeptTopic { mqtt: self, topic }.keep(time).await })
+    }
+
+    fn kept<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<KeptMessages, ConnectError>> {
+        Box::pin(async move { KeptTopic { mqtt: self, topic }.kept().await })
+    }
+
+    fn forget<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<(), ConnectError>> {
+        Box::pin(async move { KeptTopic { mqtt: self, topic }.forget().await })
     }
 
     fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<DiscoveredModule>, ConnectError>>> {

@@ -75,6 +75,16 @@ pub(super) fn client_id() -> String {
     format!("{CLIENT}{}", random::letters(LETTERS))
 }
 
+/// Returns the client id of the session that keeps the messages of a topic. It is the same for all programs, and
+/// nobody can guess it: the end of the topic is random.
+pub(super) fn keeper_id(topic: &Topic) -> String {
+    let letters = topic.as_str().chars().filter(char::is_ascii_alphanumeric);
+    let letters: Vec<_> = letters.collect();
+    let end = &letters[letters.len().saturating_sub(LETTERS)..];
+    end.iter()
+        .fold(CLIENT.to_owned(), |id, letter| id + &letter.to_string())
+}
+
 /// Returns the client id of a module, with a mark of its topic and its group. There is room for one
 /// more letter.
 pub(super) fn module_id(topic: &Topic, group: Option<&Subscription>) -> String {

@@ -93,6 +93,8 @@ pub(super) struct Limits {
     pub(super) retains: bool,
     /// Whether it keeps a session whose connection is lost, if asked to.
     pub(super) keeps_sessions: bool,
+    /// For how many seconds it keeps a session, if it grants another time than asked.
+    pub(super) session_expiry: Option<u32>,
     pub(super) ping_every: Duration,
 }
 
@@ -105,6 +107,7 @@ impl Default for Limits {
             shares: true,
             retains: true,
             keeps_sessions: true,
+            session_expiry: None,
             ping_every: PING_INTERVAL,
         }
     }
@@ -141,6 +144,7 @@ impl Limits {
         }
         limits.shares = properties.shared_subscription_available != Some(false);
         limits.retains = properties.retain_available != Some(false);
+        limits.session_expiry = properties.session_expiry_interval;
         limits.keeps_sessions = properties.session_expiry_interval != Some(0);
         if let Some(seconds @ 1..) = properties.server_keep_alive {
             let half = Duration::from_secs(seconds.into()) / 2;
@@ -554,6 +558,7 @@ impl Session {
             },
             goodbye: packets::frame(&Packet::Disconnect(goodbye)).ok(),
             names_users: false,
+            hold: None,
         })
     }
 }
@@ -634,6 +639,7 @@ mod tests {
             shares: false,
             retains: false,
             keeps_sessions: false,
+            session_expiry: Some(0),
             ping_every: Duration::from_secs(5),
         };
         let strict = limits(ConnectReasonCode::Success, strict);

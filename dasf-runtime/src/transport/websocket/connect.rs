@@ -160,7 +160,7 @@ fn end_when_unacknowledged(stream: &TcpStream, after: Duration) {
 }
 
 /// Sends the farewell frame and closes the socket.
-pub(super) async fn close(
+pub(in crate::transport) async fn close(
     mut sink: impl futures_util::Sink<Message, Error = Error> + Unpin,
     goodbye: Option<Message>,
 ) -> Result<(), Error> {

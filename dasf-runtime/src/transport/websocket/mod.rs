@@ -29,7 +29,7 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 
-pub(super) use connect::{MAX_FRAME_SIZE, Opened, Socket, broken, connect};
+pub(super) use connect::{MAX_FRAME_SIZE, Opened, Socket, broken, close, connect};
 pub(crate) use link::Link;
 pub(super) use link::{LinkBroker, Subscribing};
 pub(crate) use link::{LinkPool, Links};
@@ -41,7 +41,7 @@ pub(super) use traffic::HasTraffic;
 use super::base_url;
 use super::subscriber::Acknowledgement;
 use super::{
-    ConnectError, DiscoveredModule, PublishError, Publisher, PublisherEnds, PublisherOptions,
+    ConnectError, DiscoveredModule, Hold, PublishError, Publisher, PublisherEnds, PublisherOptions,
     Queued, Reading, Subscriber, SubscriberEnds,
 };
 
@@ -97,6 +97,8 @@ pub(super) struct Connection<W, R> {
     pub(super) goodbye: Option<Message>,
     /// Whether the broker names the users who send the messages.
     pub(super) names_users: bool,
+    /// What the broker tells about the messages that the topic holds.
+    pub(super) hold: Option<Hold>,
 }
 
 /// How an idle connection is kept open.

@@ -108,6 +108,7 @@ impl<W: WriteMessages, R: ReadReceipts> Work<W, R> for Producer {
             keep_alive,
             goodbye,
             names_users: _,
+            hold: _,
         } = connection;
         self.was_useful = false;
         self.reconnected = self.was_lost.then(Instant::now);

@@ -71,6 +71,7 @@ pub(super) async fn keep_connected<D, T>(
                 }
                 state.send_replace(ConnectionState::Connected {
                     names_users: connection.names_users,
+                    hold: connection.hold,
                 });
                 let connected_at = Instant::now();
                 let ControlFlow::Continue(reason) = work.serve(connection).await else {

@@ -84,6 +84,7 @@ impl LinkDialect {
                 run: run_of(&opened.headers),
             },
             names_users: features::has(&opened.headers, features::USERS),
+            hold: None,
             socket: opened.socket,
             reader: (),
             window: usize::MAX,

@@ -106,8 +106,10 @@ impl LinkSubscription {
         if let Some(since) = self.lost_since.take() {
             log_return("consumer", since);
         }
-        self.state
-            .send_replace(ConnectionState::Connected { names_users });
+        self.state.send_replace(ConnectionState::Connected {
+            names_users,
+            hold: None,
+        });
     }
 
     /// Records that the broker refuses to deliver the topic. The link asks again after a while.

@@ -1,0 +1,134 @@
+//! What is known of a job before it runs: the broker keeps what earlier attempts and the callers left.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use dasf_protocol::fragment::Position;
+use dasf_protocol::properties::key;
+use dasf_protocol::{JobState, MessageType, Properties};
+use tokio::time::timeout;
+
+use super::reply_to::ReplyTo;
+use crate::transport::{ConnectError, KeptEvent, Transport};
+
+/// How long the broker may take. After that, the job runs as if nothing was known of it.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// The largest number of unfinished responses of a job that count.
+const MAX_ANSWERS: usize = 16;
+
+/// What the broker keeps of a job.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct JobHistory {
+    /// Whether its whole answer is there.
+    pub(super) is_answered: bool,
+    pub(super) is_cancelled: bool,
+    /// The latest checkpoint, as JSON.
+    pub(super) checkpoint: Option<String>,
+    /// The fragments of each response that have come.
+    fragments: HashMap<String, HashSet<usize>>,
+}
+
+impl JobHistory {
+    /// Reads what the broker keeps of a job. Nothing is known if it does not tell in time.
+    pub(super) async fn read(transport: &dyn Transport, reply: &ReplyTo) -> Self {
+        let reading = timeout(PATIENCE, Self::read_all(transport, reply));
+        let failure = match reading.await {
+            Ok(Ok(history)) => return history,
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => "the broker does not tell in time".to_owned(),
+        };
+        tracing::warn!(
+            response_topic = reply.response_topic.as_str(),
+            context = &*reply.context,
+            failure,
+            "the job runs without its checkpoint, and perhaps once more: its earlier messages cannot be read"
+        );
+        Self::default()
+    }
+
+    async fn read_all(transport: &dyn Transport, reply: &ReplyTo) -> Result<Self, ConnectError> {
+        let mut messages = transport.kept(&reply.response_topic).await?;
+        let mut history = Self::default();
+        while let Some(KeptEvent::Message(delivery)) = messages.next().await {
+            if delivery.properties.request_context().as_deref() == Some(&*reply.context) {
+                history.add(&delivery.properties);
+            }
+        }
+        Ok(history)
+    }
+
+    fn add(&mut self, properties: &Properties) {
+        match properties.message_type() {
+            Some(MessageType::Response) => self.is_answered |= self.completes(properties),
+            Some(MessageType::Progress) => {
+                if let Some(checkpoint) = properties.text(key::CHECKPOINT) {
+                    self.checkpoint = Some(checkpoint.to_owned());
+                }
+            }
+            Some(MessageType::Job) => {
+                let state = properties.text(key::JOB_STATE).and_then(JobState::of);
+                self.is_cancelled |= state == Some(JobState::Cancelled);
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns whether a response is whole with this message.
+    fn completes(&mut self, properties: &Properties) -> bool {
+        let position = match Position::of(properties) {
+            Ok(None) => return true,
+            Ok(Some(position)) => position,
+            Err(_) => return false,
+        };
+        let id = properties.text(key::ANSWER).unwrap_or_default();
+        if self.fragments.len() >= MAX_ANSWERS && !self.fragments.contains_key(id) {
+            return false;
+        }
+        let fragments = self.fragments.entry(id.to_owned()).or_default();
+        fragments.insert(position.index);
+        fragments.len() == position.count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn history(messages: &[serde_json::Value]) -> JobHistory {
+        let mut history = JobHistory::default();
+        for properties in messages {
+            history.add(&serde_json::from_value(properties.clone()).unwrap());
+        }
+        history
+    }
+
+    #[test]
+    fn the_latest_checkpoint_counts() {
+        let found = history(&[
+            json!({"messageType": "progress", "x_dasf_checkpoint": "1"}),
+            json!({"messageType": "progress"}),
+            json!({"messageType": "progress", "x_dasf_checkpoint": "[2]"}),
+            json!({"messageType": "job", "x_dasf_job_state": "sent"}),
+        ]);
+        assert_eq!(found.checkpoint.as_deref(), Some("[2]"));
+        assert!(!found.is_answered && !found.is_cancelled);
+    }
+
+    #[test]
+    fn a_cancelled_job_is_known() {
+        let found = history(&[json!({"messageType": "job", "x_dasf_job_state": "cancelled"})]);
+        assert!(found.is_cancelled);
+    }
+
+    #[test]
+    fn only_a_whole_answer_counts() {
+        let fragment = |answer: &str, index: usize| json!({"messageType": "response", "fragment": index, "num_fragments": 2, "x_dasf_answer": answer});
+        let (a, b) = (fragment("a", 0), fragment("b", 1));
+        assert!(!history(&[a.clone(), b.clone(), a.clone()]).is_answered);
+        assert!(history(&[a, b, fragment("a", 1)]).is_answered);
+        assert!(history(&[json!({"messageType": "response"})]).is_answered);
+    }
+}

@@ -1,0 +1,245 @@
+//! The messages that a broker keeps on the topic of an answer, also while nobody reads it.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use bytes::Bytes;
+use dasf_protocol::properties::key;
+use dasf_protocol::{Delivery, MessageId, MessageType, Properties};
+use tokio::time::timeout;
+
+use super::{ConnectError, ConnectionState, Outgoing, Publisher, Subscriber};
+use crate::random;
+
+/// How a broker keeps the messages of a topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Keeping {
+    /// How long it keeps them after their last use; `None` if that is the matter of its operator.
+    pub(crate) retention: Option<Duration>,
+    /// Whether callers can send notes to the topic.
+    pub(crate) takes_notes: bool,
+}
+
+/// What a broker tells in its answer to the handshake of a reader whose topic may hold messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hold {
+    /// How long the topic holds its messages after their last use; zero if it holds none.
+    pub(crate) retention: Duration,
+    /// The number of messages that the reader gets first; `None` if the topic held none before.
+    pub(crate) messages: Option<usize>,
+}
+
+/// How a reader knows that it has all messages that were kept before.
+#[derive(Debug)]
+enum End {
+    /// After so many messages.
+    After(usize),
+    /// When its own note comes, which has this text.
+    Note(String),
+    /// When nothing has come for a while.
+    Silence,
+    /// It has them.
+    Reached,
+}
+
+/// How the messages stay at the broker after a reader has got them.
+#[derive(Debug)]
+enum Stay {
+    /// They stay in any case.
+    Always,
+    /// They stay as long as they are not acknowledged.
+    Unacknowledged,
+    /// The same, and the broker sends only a few of them without an acknowledgement: these, with whether each is a
+    /// report.
+    Few(VecDeque<(MessageId, bool)>),
+}
+
+/// The largest number of unacknowledged messages at a broker that sends few of them. Mosquitto sends 20 by
+/// default.
+const MAX_UNACKNOWLEDGED: usize = 12;
+
+/// A broker that does not tell how many messages it has sends them without a pause of this length.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// Reads the messages that a broker keeps on a topic, and then those that come. They stay there.
+#[derive(Debug)]
+pub(crate) struct KeptMessages {
+    subscriber: Subscriber,
+    end: End,
+    stay: Stay,
+    /// Whether the broker knows that it keeps messages of the topic; `None` if it does not tell.
+    exists: Option<bool>,
+    /// A message that is not acknowledged yet.
+    received: Option<Delivery>,
+}
+
+/// What a reader of kept messages gets next.
+#[derive(Debug)]
+pub(crate) enum KeptEvent {
+    Message(Delivery),
+    /// All messages that were kept before have come.
+    CaughtUp,
+}
+
+impl KeptMessages {
+    /// Returns the messages of a topic at a broker that holds them, or at one that keeps what is not
+    /// acknowledged.
+    pub(super) async fn held_or_unacknowledged(
+        mut subscriber: Subscriber,
+    ) -> Result<Self, ConnectError> {
+        subscriber.connected().await?;
+        Ok(match hold_of(&subscriber) {
+            Some(hold) => Self::held(subscriber, hold),
+            None => Self::new(subscriber, End::Silence, Stay::Unacknowledged),
+        })
+    }
+
+    /// Returns the messages of a topic at a broker that holds them, or at one that keeps what another reader
+    /// has not acknowledged. The publisher sends notes to the topic.
+    pub(super) async fn held_or_until_note(
+        mut subscriber: Subscriber,
+        publisher: impl FnOnce() -> Publisher,
+    ) -> Result<Self, ConnectError> {
+        subscriber.connected().await?;
+        if let Some(hold) = hold_of(&subscriber) {
+            return Ok(Self::held(subscriber, hold));
+        }
+        let note = random::name();
+        let properties = Properties::new()
+            .with_message_type(MessageType::Job)
+            .with(key::READER, note.as_str());
+        let message = Outgoing {
+            payload: Bytes::new(),
+            context: note.as_str().into(),
+            properties,
+            expires: None,
+            awaited_until: None,
+        };
+        let publisher = publisher();
+        // The publisher connects again as often as the subscriber, and ends when it has sent the note.
+        let _ = publisher.send(message).await;
+        Ok(Self::new(subscriber, End::Note(note), Stay::Always))
+    }
+
+    /// Returns the messages of a topic that are in a session of the broker. Of a response in many fragments, only
+    /// the last ones stay.
+    pub(super) async fn in_session(mut subscriber: Subscriber) -> Result<Self, ConnectError> {
+        subscriber.connected().await?;
+        let hold = hold_of(&subscriber);
+        let messages = hold.and_then(|hold| hold.messages);
+        Ok(Self {
+            exists: Some(messages.is_some()),
+            ..Self::new(
+                subscriber,
+                End::After(messages.unwrap_or_default()),
+                Stay::Few(VecDeque::new()),
+            )
+        })
+    }
+
+    fn held(subscriber: Subscriber, hold: Hold) -> Self {
+        Self {
+            exists: Some(hold.messages.is_some()),
+            ..Self::new(
+                subscriber,
+                End::After(hold.messages.unwrap_or_default()),
+                Stay::Always,
+            )
+        }
+    }
+
+    fn new(subscriber: Subscriber, end: End, stay: Stay) -> Self {
+        Self {
+            subscriber,
+            end,
+            stay,
+            exists: None,
+            received: None,
+        }
+    }
+
+    /// Returns whether the broker knows that it keeps messages of the topic; `None` if it does not tell.
+    pub(crate) fn exists(&self) -> Option<bool> {
+        self.exists
+    }
+
+    /// Returns what comes next; `None` when the connection is closed permanently. After a lost connection, all
+    /// messages come again.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no message is lost.
+    pub(crate) async fn next(&mut self) -> Option<KeptEvent> {
+        loop {
+            let delivery = match &mut self.end {
+                _ if self.received.is_some() => self.received.take()?,
+                End::After(0) => {
+                    self.end = End::Reached;
+                    return Some(KeptEvent::CaughtUp);
+                }
+                End::Silence => match timeout(SILENCE, self.subscriber.receive()).await {
+                    Ok(delivery) => delivery?,
+                    Err(_) => {
+                        self.end = End::Reached;
+                        return Some(KeptEvent::CaughtUp);
+                    }
+                },
+                End::After(_) | End::Note(_) | End::Reached => self.subscriber.receive().await?,
+            };
+            let settled = self.settled_by(&delivery);
+            self.received = Some(delivery);
+            if let Some(message_id) = settled {
+                self.subscriber.acknowledge(message_id).await;
+            }
+            let delivery = self.received.take()?;
+            if let End::After(count) = &mut self.end {
+                *count -= 1;
+            }
+            let properties = &delivery.properties;
+            let (reader, state) = (properties.text(key::READER), properties.get(key::JOB_STATE));
+            let (Some(reader), None) = (reader, state) else {
+                return Some(KeptEvent::Message(delivery));
+            };
+            if matches!(&self.end, End::Note(own) if own == reader) {
+                self.end = End::Reached;
+                return Some(KeptEvent::CaughtUp);
+            }
+        }
+    }
+
+    /// Returns the message to acknowledge when this one has come.
+    fn settled_by(&mut self, delivery: &Delivery) -> Option<MessageId> {
+        let message_id = delivery.message_id.clone();
+        let unacknowledged = match &mut self.stay {
+            Stay::Always => return Some(message_id),
+            Stay::Unacknowledged => return None,
+            Stay::Few(unacknowledged) => unacknowledged,
+        };
+        let is_report = delivery.properties.message_type() == Some(MessageType::Progress)
+            && delivery.properties.get(key::CHECKPOINT).is_none();
+        let earlier = unacknowledged.iter().position(|(_, is_report)| *is_report);
+        let settled = match earlier {
+            // A later report replaces it.
+            Some(index) if is_report => unacknowledged.remove(index),
+            _ if unacknowledged.len() >= MAX_UNACKNOWLEDGED => unacknowledged.pop_front(),
+            _ => None,
+        };
+        unacknowledged.push_back((message_id, is_report));
+        settled.map(|(message_id, _)| message_id)
+    }
+
+    /// Acknowledges all messages, at a broker that keeps what is not acknowledged.
+    pub(super) async fn acknowledge_all(mut self) {
+        while let Some(KeptEvent::Message(delivery)) = self.next().await {
+            self.subscriber.acknowledge(delivery.message_id).await;
+        }
+        self.subscriber.finish().await;
+    }
+}
+
+/// Returns what the broker tells about the hold of a subscriber's topic.
+fn hold_of(subscriber: &Subscriber) -> Option<Hold> {
+    match *subscriber.state().borrow() {
+        ConnectionState::Connected { hold, .. } => hold,
+        ConnectionState::Connecting | ConnectionState::Disconnected(_) => None,
+    }
+}

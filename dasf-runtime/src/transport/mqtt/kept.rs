@@ -1,0 +1,124 @@
+//! Keeping the messages of a topic in a session, which a broker keeps while nobody is connected.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use dasf_protocol::Topic;
+use mqtt_proto::QoS;
+use mqtt_proto::v5::{Disconnect, DisconnectReasonCode, Packet, RetainHandling};
+
+use super::consumer::DeliveryReader;
+use super::session::{self, KEEP_ALIVE, Opening, Session};
+use super::unacknowledged::{AcknowledgementWriter, Unacknowledged};
+use super::{Mqtt, names, packets};
+use crate::random;
+use crate::transport::websocket::{self, Connection, Dialect, Endpoint};
+use crate::transport::{ConnectError, Feature, Hold, Keeping, KeptMessages, Reading};
+
+/// How long a session stays after somebody has read it, in seconds: the default of a job. The reader does not know
+/// for how long the job was submitted.
+const EXPIRY_OF_READERS: u32 = 7 * 86_400;
+
+/// A session that keeps the messages of a topic.
+pub(super) struct KeptTopic<'t> {
+    pub(super) mqtt: &'t Mqtt,
+    pub(super) topic: &'t Topic,
+}
+
+impl KeptTopic<'_> {
+    pub(super) async fn keep(&self, time: Duration) -> Result<Keeping, ConnectError> {
+        let expiry = u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1);
+        let mut session = self.session(expiry).open(&self.mqtt.endpoint()).await?;
+        let granted = session.limits.session_expiry.unwrap_or(expiry);
+        let options = session::options(QoS::Level1, RetainHandling::DoNotSend);
+        let names = [names::topic(self.topic.as_str())];
+        session.subscribe(&names, options).await?;
+        session.disconnect(granted).await?;
+        Ok(Keeping {
+            retention: Some(Duration::from_secs(granted.into())),
+            takes_notes: true,
+        })
+    }
+
+    pub(super) async fn kept(&self) -> Result<KeptMessages, ConnectError> {
+        let reading = Reading::caller(random::reader());
+        let dialect = self.session(EXPIRY_OF_READERS);
+        let (runtime, endpoint) = (&self.mqtt.runtime, self.mqtt.endpoint());
+        let subscriber = websocket::subscriber(runtime, dialect, endpoint, self.topic, &reading);
+        KeptMessages::in_session(subscriber).await
+    }
+
+    pub(super) async fn forget(&self) -> Result<(), ConnectError> {
+        let session = self.session(0).open(&self.mqtt.endpoint()).await?;
+        session.disconnect(0).await
+    }
+
+    fn session(&self, expiry: u32) -> KeptSession {
+        KeptSession {
+            login: self.mqtt.login.clone(),
+            client_id: names::keeper_id(self.topic),
+            expiry,
+        }
+    }
+}
+
+/// The session of a reader, which stays.
+struct KeptSession {
+    login: super::Login,
+    client_id: String,
+    expiry: u32,
+}
+
+impl KeptSession {
+    async fn open(&self, endpoint: &Endpoint) -> Result<Session, ConnectError> {
+        let opening = Opening {
+            client_id: self.client_id.clone(),
+            clean_start: false,
+            session_expiry: self.expiry,
+            receive_maximum: u16::MAX,
+            max_packet_size: packets::MAX_PACKET_SIZE,
+            keep_alive: KEEP_ALIVE,
+            will: None,
+        };
+        let session = session::open(endpoint, &self.login, opening).await?;
+        if !session.limits.keeps_sessions {
+            let reason = "it does not keep the session of a client that is not connected; allow a Session Expiry \
+                          Interval there";
+            return Err(session.lacks(Feature::Jobs, reason));
+        }
+        Ok(session)
+    }
+}
+
+impl Dialect for KeptSession {
+    type Writer = AcknowledgementWriter;
+    type Reader = DeliveryReader;
+
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+    ) -> Result<Connection<AcknowledgementWriter, DeliveryReader>, ConnectError> {
+        let mut session = self.open(endpoint).await?;
+        let is_kept = session.is_present;
+        // All messages that the broker sends without an acknowledgement come before the answer.
+        session.ping().await?;
+        let messages = session.early.len();
+        let unacknowledged = Arc::new(Unacknowledged::default());
+        let mut connection = session.into_connection(usize::MAX, |limits, packets, early| {
+            let writer = AcknowledgementWriter::new(Arc::clone(&unacknowledged), None, &limits);
+            let reader = DeliveryReader::new(early, packets, unacknowledged);
+            (writer, reader)
+        })?;
+        connection.hold = Some(Hold {
+            retention: Duration::from_secs(self.expiry.into()),
+            messages: is_kept.then_some(messages),
+        });
+        if !is_kept {
+            // The session is new, and nobody needs it.
+            let mut goodbye = Disconnect::new(DisconnectReasonCode::NormalDisconnect);
+            goodbye.properties.session_expiry_interval = Some(0);
+            connection.goodbye = packets::frame(&Packet::Disconnect(goodbye)).ok();
+        }
+        Ok(connection)
+    }
+}

@@ -1,0 +1,173 @@
+//! Jobs on the real brokers: calls whose answers the broker keeps.
+
+use std::collections::HashMap;
+use std::future::IntoFuture;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use dasf::client::{Job, JobStatus};
+use dasf::protocol::Topic;
+use dasf::{Address, CallError, Host, HostOptions};
+use dasf_test_support::{listen_at, soon};
+use tokio::sync::Semaphore;
+
+use crate::brokers::{Role, TestBroker, on_every_broker};
+use work::Client;
+
+on_every_broker!(
+    a_result_is_collected_by_another_program,
+    a_large_result_is_collected,
+    a_job_that_nobody_submitted_is_unknown,
+);
+
+mod groups {
+    use super::a_job_waits_for_a_group;
+    use crate::brokers::on_sharing_brokers;
+
+    on_sharing_brokers!(a_job_waits_for_a_group);
+}
+
+static GATES: LazyLock<Mutex<HashMap<String, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
+
+/// Returns the gate where the jobs of a topic wait.
+fn gate(topic: &str) -> Arc<Semaphore> {
+    let mut gates = GATES.lock().unwrap();
+    let gate = gates.entry(topic.to_owned());
+    gate.or_insert_with(|| Arc::new(Semaphore::new(0))).clone()
+}
+
+#[dasf::module(main = false)]
+mod work {
+    use dasf::ProgressReport;
+
+    /// Reports a step, and waits until the gate is open.
+    #[dasf::function]
+    pub(super) async fn wait(gate: String, mut report: ProgressReport) -> String {
+        report.step("at the gate");
+        super::gate(&gate).acquire().await.unwrap().forget();
+        gate
+    }
+
+    /// A text of this many bytes.
+    #[dasf::function]
+    pub(super) fn fill(bytes: usize) -> String {
+        "0123456789".chars().cycle().take(bytes).collect()
+    }
+}
+
+/// Returns the address of a broker whose topics keep messages.
+fn address(broker: &TestBroker, role: Role) -> Address {
+    match broker {
+        TestBroker::Django(_) => broker.address_for(role),
+        _ => broker.group_address(role),
+    }
+}
+
+async fn connect(broker: &TestBroker, topic: &Topic) -> Client {
+    let builder = Client::builder().topic(topic.as_str());
+    let builder = builder.address(address(broker, Role::Caller));
+    builder.connect().await.unwrap()
+}
+
+async fn serve(broker: &TestBroker, topic: &Topic) -> Host {
+    let module = work::module().unwrap();
+    let address = address(broker, Role::Module);
+    listen_at(address, topic.as_str(), module, HostOptions::default()).await
+}
+
+async fn result(job: &Job<String>) -> Result<String, CallError> {
+    soon("the result", job.result().into_future()).await
+}
+
+async fn a_result_is_collected_by_another_program(broker: &TestBroker) {
+    let topic = broker.topic("collected").await;
+    let host = serve(broker, &topic).await;
+    let client = connect(broker, &topic).await;
+    let job = client.wait(topic.as_str()).submit().await.unwrap();
+    let id = job.id().clone();
+    // The report shows that the function runs.
+    let mut has_begun = false;
+    let waiting = async {
+        let watching = job.result().on_progress(|_| has_begun = true);
+        let limit = std::time::Duration::from_millis(200);
+        while matches!(
+            job.status().await,
+            Ok(JobStatus::Waiting | JobStatus::Accepted)
+        ) {}
+        watching.timeout(limit).await
+    };
+    let ended = soon("the report", waiting).await;
+    assert!(matches!(ended, Err(CallError::NotDone { .. })), "{ended:?}");
+    assert!(has_begun);
+    drop(job);
+    client.caller().clone().close().await;
+    drop(client);
+
+    gate(topic.as_str()).add_permits(1);
+    let client = connect(broker, &topic).await;
+    let job = client.attach::<String>(&id).unwrap();
+    for _ in 0..2 {
+        assert_eq!(result(&job).await.unwrap(), topic.as_str());
+    }
+    assert_eq!(soon("the status", job.status()).await, Ok(JobStatus::Done));
+    job.forget().await.unwrap();
+    if !matches!(broker, TestBroker::Django(_)) {
+        let job = client.attach::<String>(&id).unwrap();
+        assert_eq!(result(&job).await, Err(CallError::NoJob { job: id }));
+    }
+    soon("the end of the module", host.shutdown()).await;
+}
+
+async fn a_large_result_is_collected(broker: &TestBroker) {
+    const SIZE: usize = 3_000_000;
+    // Mosquitto keeps a thousand messages.
+    let size = match broker {
+        TestBroker::Mosquitto(_) => 500_000,
+        _ => SIZE,
+    };
+    let topic = broker.topic("large").await;
+    let host = serve(broker, &topic).await;
+    let client = connect(broker, &topic).await;
+    let job = client.fill(size).submit().await.unwrap();
+    let id = job.id().clone();
+    drop(job);
+    let job = client.attach::<String>(&id).unwrap();
+    assert_eq!(result(&job).await.unwrap().len(), size);
+    job.forget().await.unwrap();
+    soon("the end of the module", host.shutdown()).await;
+}
+
+async fn a_job_that_nobody_submitted_is_unknown(broker: &TestBroker) {
+    let topic = broker.topic("unknown").await;
+    let client = connect(broker, &topic).await;
+    let response_topic = topic.response_topic("a1b2c3d4e5f6").unwrap();
+    let id = format!("{topic}.{response_topic}.7").parse().unwrap();
+    let job = client.attach::<String>(&id).unwrap();
+    let expected = Err(CallError::NoJob { job: id.clone() });
+    assert_eq!(soon("the status", job.status()).await, expected);
+}
+
+async fn a_job_waits_for_a_group(broker: &TestBroker) {
+    let topic = broker.topic("waits").await;
+    let start = || {
+        let options = HostOptions::default().group("workers".parse().unwrap());
+        let module = work::module().unwrap();
+        listen_at(
+            address(broker, Role::Module),
+            topic.as_str(),
+            module,
+            options,
+        )
+    };
+    // A Pulsar and an MQTT broker keep requests for a group that they know.
+    let host = start().await;
+    soon("the end of the module", host.shutdown()).await;
+    let client = connect(broker, &topic).await;
+    let job = client.fill(10).submit().await.unwrap();
+    assert_eq!(
+        soon("the status", job.status()).await,
+        Ok(JobStatus::Waiting)
+    );
+    let host = start().await;
+    assert_eq!(result(&job).await.unwrap(), "0123456789");
+    soon("the end of the module", host.shutdown()).await;
+}
