@@ -1,0 +1,7 @@
+//! Serves the module `percolation`. `campaign --help` lists its commands.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    campaign::main()
+}
