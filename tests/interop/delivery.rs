@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use dasf::{Address, HostOptions};
 use dasf_examples::reference;
+use dasf_test_support::line::{Kind, Line};
 use dasf_test_support::peer::{Peer, text};
 use dasf_test_support::{listen_at, soon};
 use serde_json::json;
 
 use crate::brokers::django::{Django, fresh_database};
 use crate::brokers::{TestBroker, on_dasf_brokers};
-use crate::proxy::Proxy;
 
 // On a non-persistent topic, Pulsar drops messages without a consumer, and gives messages the same id;
 // the tests in `pulsar` use persistent topics. An MQTT broker keeps nothing for a module that is away,
@@ -90,8 +90,8 @@ async fn a_request_delivered_again_runs_once(broker: &TestBroker) {
     let is_embedded = matches!(broker, TestBroker::Embedded(_));
     let topic = broker.topic("again").await;
     // The acknowledgements of the module get lost with their connection.
-    let proxy = Proxy::start_without_links(&broker.place(), topic.as_str()).await;
-    let address = broker.module_address_at(&proxy.url());
+    let line = Line::without_links(broker.socket()).await;
+    let address = broker.module_address_at(&line.url());
     let module = counting::module().unwrap();
     let host = listen_at(address, topic.as_str(), module, HostOptions::default()).await;
     let client = counting::Client::builder()
@@ -102,13 +102,20 @@ async fn a_request_delivered_again_runs_once(broker: &TestBroker) {
         .await
         .unwrap();
     assert_eq!(client.count(is_embedded).await.unwrap(), 1);
-    soon("an acknowledgement", proxy.first_acknowledgement()).await;
-    proxy.hold_acknowledgements();
+    let mut acknowledgements = line.passed(Kind::Acknowledgement);
+    let acknowledged = acknowledgements.wait_for(|count| *count > 0);
+    soon("an acknowledgement", acknowledged).await.unwrap();
+    line.drop_frames(Kind::Acknowledgement);
     assert_eq!(client.count(is_embedded).await.unwrap(), 2);
     // The broker delivers that request again, before the next one.
-    proxy.cut().await;
+    line.cut().await;
+    line.mend();
     assert_eq!(client.count(is_embedded).await.unwrap(), 3);
-    assert_eq!(proxy.requests(), 4, "one of three is delivered twice");
+    assert_eq!(
+        line.count(Kind::Request),
+        4,
+        "one of three is delivered twice"
+    );
     host.shutdown().await;
 }
 

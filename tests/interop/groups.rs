@@ -9,6 +9,7 @@ use dasf::client::ClientBuilder;
 use dasf::host::StartError;
 use dasf::protocol::{Topic, payload};
 use dasf::{Acknowledge, Address, CallError, Caller, FailureKind, Host, HostOptions};
+use dasf_test_support::line::{Kind, Line};
 use dasf_test_support::peer::Socket;
 use dasf_test_support::worker::Worker;
 use dasf_test_support::{soon, until};
@@ -17,7 +18,6 @@ use serde_json::json;
 use tokio::sync::{Semaphore, watch};
 
 use crate::brokers::{Role, TestBroker, on_sharing_brokers};
-use crate::proxy::Proxy;
 use workers::Client;
 
 on_sharing_brokers!(
@@ -343,18 +343,18 @@ async fn a_module_that_lost_only_its_connection_has_not_ended_with_its_request()
     let topic = &team.topic;
     for links in [true, false] {
         let gate = Gate::of(&format!("{topic}-{links}"));
-        let proxy = match links {
-            true => Proxy::start(&broker.place(), topic.as_str()).await,
-            false => Proxy::start_without_links(&broker.place(), topic.as_str()).await,
+        let line = match links {
+            true => Line::start(broker.socket()).await,
+            false => Line::without_links(broker.socket()).await,
         };
-        let through_proxy = broker.module_address_at(&proxy.url());
+        let through_line = broker.module_address_at(&line.url());
         let ada = team.start("ada").await;
         let client = team.connect().await;
         let call = client.hold(format!("{topic}-{links}")).into_future();
         let cut = async {
             gate.arrivals(1).await;
             ada.kill();
-            let bob = start("bob", &through_proxy, topic, team.options.clone()).await;
+            let bob = start("bob", &through_line, topic, team.options.clone()).await;
             gate.arrivals(2).await;
             // Bob has reported that it runs the request. When the broker has read bob's acknowledgement of
             // the ping, and the client's of the pong, it has read the report.
@@ -362,14 +362,14 @@ async fn a_module_that_lost_only_its_connection_has_not_ended_with_its_request()
             client.caller().ping().await.unwrap();
             soon("both", until(|| embedded.acknowledged() >= before + 2)).await;
             for cuts in 1..=3 {
-                proxy.cut().await;
-                let comes_again = until(|| proxy.requests() > cuts);
+                line.cut().await;
+                let comes_again = until(|| line.count(Kind::Request) > cuts);
                 soon("the request", comes_again).await;
             }
             // Another module gets the request while the connection is lost.
             let cyd = team.start("cyd").await;
-            proxy.cut().await;
-            soon("the request", until(|| proxy.requests() > 4)).await;
+            line.cut().await;
+            soon("the request", until(|| line.count(Kind::Request) > 4)).await;
             gate.open();
             (bob, cyd)
         };
@@ -474,19 +474,19 @@ async fn a_request_that_comes_again_while_it_runs_runs_once() {
     let broker = TestBroker::embedded().await;
     let team = Team::new(&broker, "again", options(Acknowledge::Completed)).await;
     let topic = &team.topic;
-    let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
-    let through_proxy = broker.module_address_at(&proxy.url());
-    let ada = start("ada", &through_proxy, topic, team.options.clone()).await;
+    let line = Line::start(broker.socket()).await;
+    let through_line = broker.module_address_at(&line.url());
+    let ada = start("ada", &through_line, topic, team.options.clone()).await;
     let client = team.connect().await;
     let call = client.hold(topic.as_str()).into_future();
     let cut = async {
         team.gate.arrivals(1).await;
-        proxy.cut().await;
+        line.cut().await;
         // It is younger, so the redelivery of the first one came before it.
         let other = format!("{topic}-other");
         Gate::of(&other).open();
         assert_eq!(client.hold(other).await.unwrap(), "ada");
-        assert_eq!(proxy.requests(), 3);
+        assert_eq!(line.count(Kind::Request), 3);
         team.gate.open();
     };
     let (answer, ()) = tokio::join!(call, cut);
@@ -506,10 +506,10 @@ async fn waiting_requests_go_to_another_module_after_a_lost_connection() {
     let broker = TestBroker::embedded().await;
     let team = Team::new(&broker, "waits", options(Acknowledge::Received)).await;
     let topic = &team.topic;
-    let proxy = Proxy::start(&broker.place(), topic.as_str()).await;
-    let through_proxy = broker.module_address_at(&proxy.url());
+    let line = Line::start(broker.socket()).await;
+    let through_line = broker.module_address_at(&line.url());
     let hoarding = hoarding(Acknowledge::Received);
-    let ada = start("ada", &through_proxy, topic, hoarding).await;
+    let ada = start("ada", &through_line, topic, hoarding).await;
     let client = team.connect().await;
     let caller = Caller::builder(topic.as_str()).address(broker.address());
     let caller = caller.connect().await.unwrap();
@@ -523,12 +523,12 @@ async fn waiting_requests_go_to_another_module_after_a_lost_connection() {
     let cut = async {
         team.gate.arrivals(1).await;
         // Messages come in order, so this request came after the ones that wait.
-        while proxy.requests() < 2 {
+        while line.count(Kind::Request) < 2 {
             caller.ping().await.unwrap();
         }
-        proxy.cut().await;
+        line.cut().await;
         caller.ping().await.unwrap();
-        assert_eq!(proxy.requests(), 3, "the waiting request again");
+        assert_eq!(line.count(Kind::Request), 3, "the waiting request again");
         let bob = team.start("bob").await;
         let stopping = tokio::spawn(ada.stop());
         assert_eq!(Gate::of(&open).arrivals(1).await, ["bob"]);

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use dasf::broker::ConnectError;
 use dasf::{Acknowledge, Address, CallError, ClientError, Host, HostOptions};
 use dasf_examples::reference;
+use dasf_test_support::line::Line;
 use dasf_test_support::listen_at;
 use futures_util::future::join_all;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 
 use crate::brokers::mosquitto::{Mosquitto, free_port};
-use crate::mqtt_line::Line;
 
 /// Starts the reference module.
 async fn serve(broker: &Mosquitto, topic: &str) -> Host {
@@ -141,7 +141,7 @@ mod tasks {
 async fn no_small_call_of_many_at_once_is_dropped() {
     const CALLS: u32 = 1000;
     let broker = Mosquitto::open().await;
-    let line = Line::to(&broker).await;
+    let line = Line::start(broker.socket()).await;
     let options = || {
         HostOptions::default()
             .group("workers".parse().unwrap())
@@ -153,7 +153,7 @@ async fn no_small_call_of_many_at_once_is_dropped() {
         listen_at(address, "tasks", module, options()).await
     };
     let steady = serve(broker.address()).await;
-    let cut_off = serve(line.address()).await;
+    let cut_off = serve(line.mqtt_address()).await;
     let clients = (0..3).map(async |client| {
         let builder = tasks::Client::builder().mqtt(&broker.url());
         let connected = builder.connect().await.unwrap();
@@ -162,7 +162,7 @@ async fn no_small_call_of_many_at_once_is_dropped() {
             assert_eq!(connected.work(number).await.unwrap(), number);
             // One of the modules loses its connections meanwhile.
             if number == CALLS / 2 {
-                line.cut();
+                line.cut().await;
             }
         });
         join_all(calls).await;

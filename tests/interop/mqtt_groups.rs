@@ -12,6 +12,7 @@ use std::time::Duration;
 use dasf::broker::{ConnectError, ListedModule, list_modules};
 use dasf::host::StartError;
 use dasf::{Acknowledge, Address, CallError, HostOptions};
+use dasf_test_support::line::{Kind, Line};
 use dasf_test_support::soon;
 use dasf_test_support::worker::Worker;
 use futures_util::future::join_all;
@@ -22,7 +23,6 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
 
 use crate::brokers::mosquitto::{Mosquitto, free_port};
-use crate::mqtt_line::Line;
 
 /// The longest time that a test waits on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -334,20 +334,17 @@ async fn a_message_that_nobody_can_read_does_not_disturb() {
 async fn a_module_that_comes_back_soon_keeps_its_session() {
     let broker = Mosquitto::open().await;
     let options = || in_group(Acknowledge::Completed);
-    let line = Line::to(&broker).await;
-    let far = start_at("far", line.address(), "back", options()).await;
+    let line = Line::start(broker.socket()).await;
+    let far = start_at("far", line.mqtt_address(), "back", options()).await;
     let client = client(&broker, "back").await;
     let call = tokio::spawn(async move { client.hold("back").await });
     assert_eq!(begun("back").await, "far");
     let near = start("near", &broker, "back", options()).await;
-    let connections = line.connections();
-    line.cut();
-    let back = async {
-        while line.connections() < connections {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, back).await.unwrap();
+    let mut open = line.connections();
+    let connections = *open.borrow();
+    line.cut().await;
+    let back = open.wait_for(|open| *open >= connections);
+    tokio::time::timeout(PATIENCE, back).await.unwrap().unwrap();
     release("back");
     let worker = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
     assert_eq!(worker.unwrap(), "far");
@@ -600,17 +597,17 @@ async fn requests_saved_by_the_broker_run_after_its_restart() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_group_gets_requests_after_a_restart_when_a_module_is_back() {
     let mut persistent = Persistent::open().await;
-    let line = Line::to(persistent.broker()).await;
-    let caller_line = Line::to(persistent.broker()).await;
+    let line = Line::start(persistent.broker().socket()).await;
+    let caller_line = Line::start(persistent.broker().socket()).await;
     let options = in_group(Acknowledge::Completed);
-    let worker = start_at("worker", line.address(), "absent", options).await;
+    let worker = start_at("worker", line.mqtt_address(), "absent", options).await;
     let builder = work::Client::builder().topic("absent");
-    let client = builder.address(caller_line.address()).connect().await;
+    let client = builder.address(caller_line.mqtt_address()).connect().await;
     let client = client.unwrap();
     assert_eq!(client.run("absent").await.unwrap(), "worker");
-    line.close();
+    line.close().await;
     persistent.restart().await;
-    let mut unread = caller_line.unread();
+    let mut unread = caller_line.passed(Kind::Unread);
     let later = client.run("absent-after").into_future();
     let reported = async { unread.changed().await.unwrap() };
     let (later, ()) = tokio::join!(later, soon("the broker's report", reported));

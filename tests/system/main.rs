@@ -20,7 +20,6 @@ mod hygiene;
 mod identity;
 mod jobs;
 mod limits;
-mod line;
 mod log;
 mod members;
 mod naming;

@@ -1,18 +1,16 @@
 //! Restarts of the broker, and connections that break.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use dasf::{Address, Host, HostOptions};
 use dasf_broker::Broker;
+use dasf_test_support::line::Line;
 use dasf_test_support::peer::Peer;
 use dasf_test_support::{broker, broker_builder, listen, listen_at, soon, until};
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
-use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
@@ -67,40 +65,18 @@ async fn stops_in_quick_succession_do_not_make_the_waits_longer() {
     host.shutdown().await;
 }
 
-/// Forwards connections to an address. When the test silences them, they stay open, but nothing passes
-/// any more. Later connections work.
-async fn silenceable(target: SocketAddr) -> (SocketAddr, watch::Sender<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let silence = watch::Sender::new(());
-    let silenced = silence.clone();
-    tokio::spawn(async move {
-        while let Ok((mut near, _)) = listener.accept().await {
-            let mut silenced = silenced.subscribe();
-            tokio::spawn(async move {
-                let mut far = TcpStream::connect(target).await.unwrap();
-                tokio::select! {
-                    _ = copy_bidirectional(&mut near, &mut far) => {}
-                    _ = silenced.changed() => std::future::pending().await,
-                }
-            });
-        }
-    });
-    (address, silence)
-}
-
 /// A network that fails without closing its connections, as when a computer changes its network.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_call_is_lost_on_connections_that_fall_silent() {
     let broker = broker().await;
-    let (line, silence) = silenceable(broker.local_addr()).await;
-    let address = || Address::websocket(&format!("ws://{line}/ws")).unwrap();
+    let line = Line::start(broker.local_addr()).await;
+    let address = || Address::websocket(&line.url()).unwrap();
     let module = gated::module().unwrap();
     let host = listen_at(address(), "demo", module, HostOptions::default()).await;
     let builder = gated::Client::builder().topic("demo").address(address());
     let client = builder.connect().await.unwrap();
     assert_eq!(client.count("silence").await.unwrap(), 1);
-    silence.send_replace(());
+    line.silence();
     let begun = Instant::now();
     let calls = (0..100).map(|_| client.count("silence").into_future());
     let mut counts: Vec<_> = join_all(calls)

@@ -6,13 +6,13 @@ use std::time::Duration;
 use dasf::protocol::payload;
 use dasf::{Acknowledge, Address, CallError, Host, HostOptions};
 use dasf_broker::Broker;
+use dasf_test_support::line::{Kind, Line};
 use dasf_test_support::peer::{Peer, Socket};
 use dasf_test_support::{broker, listen, listen_at, soon, until};
 use futures_util::future::join_all;
 use futures_util::poll;
 
 use crate::gated_module::gated;
-use crate::line::Line;
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
@@ -33,13 +33,21 @@ async fn serve() -> (Broker, Host) {
     (broker, host)
 }
 
+/// Starts a line to a broker. Without links, each topic has its own WebSocket.
+async fn start_line(broker: &Broker, links: bool) -> Line {
+    match links {
+        true => Line::start(broker.local_addr()).await,
+        false => Line::without_links(broker.local_addr()).await,
+    }
+}
+
 /// Begins a call over a line, and waits until the broker has accepted its request.
 async fn accepted(
     client: &gated::Client,
     name: &str,
     line: &Line,
 ) -> JoinHandle<Result<u32, CallError>> {
-    let mut receipts = line.receipts();
+    let mut receipts = line.passed(Kind::Receipt);
     let call = tokio::spawn(client.count(name).into_future());
     soon("the receipt", receipts.changed()).await.unwrap();
     call
@@ -62,10 +70,10 @@ async fn an_answered_call_is_not_published_again() {
         ("answered over sockets", false),
     ] {
         let (broker, host) = serve().await;
-        let line = Line::start(broker.local_addr(), links).await;
+        let line = start_line(&broker, links).await;
         let client = connect(&line.url()).await;
         assert_eq!(client.count(name).await.unwrap(), 1);
-        line.drop_receipts();
+        line.drop_frames(Kind::Receipt);
         let calls = (0..50).map(|_| client.count(name).into_future());
         for count in soon("the answers", join_all(calls)).await {
             count.unwrap();
@@ -75,7 +83,7 @@ async fn an_answered_call_is_not_published_again() {
         for count in soon("the other answers", join_all(calls)).await {
             count.unwrap();
         }
-        line.cut().await;
+        line.close().await;
         line.mend();
         // What is published again comes first.
         let last = soon("the last answer", client.count(name).into_future());
@@ -91,10 +99,10 @@ async fn a_dropped_call_that_waits_for_a_connection_is_not_published() {
         ("dropped over sockets", false),
     ] {
         let (broker, host) = serve().await;
-        let line = Line::start(broker.local_addr(), links).await;
+        let line = start_line(&broker, links).await;
         let client = connect(&line.url()).await;
         assert_eq!(client.count(name).await.unwrap(), 1);
-        line.cut().await;
+        line.close().await;
         for _ in 0..20 {
             let mut call = client.count(name).into_future();
             assert!(poll!(&mut call).is_pending());
@@ -110,14 +118,14 @@ async fn a_dropped_call_that_waits_for_a_connection_is_not_published() {
 async fn a_response_is_not_published_again_after_the_timeout_of_its_caller() {
     for (name, links) in [("late over a link", true), ("late over sockets", false)] {
         let broker = broker().await;
-        let line = Line::start(broker.local_addr(), links).await;
+        let line = start_line(&broker, links).await;
         let address = Address::websocket(&line.url()).unwrap();
         let module = gated::module().unwrap();
         let host = listen_at(address, "demo", module, HostOptions::default()).await;
         let mut caller = Peer::connect(&broker.url(), "demo", "demo_caller").await;
         let request = json!({"func_name": "count", "name": name}).to_string();
         let request = payload::encode(request.as_bytes());
-        line.drop_receipts();
+        line.drop_frames(Kind::Receipt);
         let timeout = Duration::from_millis(200);
         let timeouts = [json!({"x_dasf_timeout_ms": timeout.as_millis()}), json!({})];
         for (context, timeout) in (1..).zip(timeouts) {
@@ -126,7 +134,7 @@ async fn a_response_is_not_published_again_after_the_timeout_of_its_caller() {
         }
         // The module has read the timeout before it answered.
         tokio::time::sleep(timeout).await;
-        line.cut().await;
+        line.close().await;
         line.mend();
         caller.send("request", 3, &request, json!({})).await;
         let mut contexts = Vec::new();
@@ -142,14 +150,14 @@ async fn a_response_is_not_published_again_after_the_timeout_of_its_caller() {
 async fn a_response_that_the_broker_lost_comes_from_the_memory_of_the_module() {
     for (name, links) in [("lost over a link", true), ("lost over sockets", false)] {
         let (broker, host) = serve().await;
-        let line = Line::start(broker.local_addr(), links).await;
+        let line = start_line(&broker, links).await;
         let client = connect(&line.url()).await;
         assert_eq!(client.count(name).await.unwrap(), 1);
-        line.drop_messages();
-        let mut dropped = line.dropped_messages();
+        line.drop_frames(Kind::Message);
+        let mut dropped = line.dropped(Kind::Message);
         let call = tokio::spawn(client.count(name).into_future());
         soon("the response", dropped.changed()).await.unwrap();
-        line.cut().await;
+        line.close().await;
         let broker = restart(broker).await;
         line.mend();
         let count = soon("the lost answer", call).await.unwrap().unwrap();
@@ -167,15 +175,15 @@ async fn a_request_that_the_broker_lost_is_published_again() {
         ("forgotten over sockets", false),
     ] {
         let broker = broker().await;
-        let line = Line::start(broker.local_addr(), links).await;
+        let line = start_line(&broker, links).await;
         let module = gated::module().unwrap();
         let address = Address::websocket(&line.url()).unwrap();
         let host = listen_at(address, "demo", module, HostOptions::default()).await;
-        let other_line = Line::start(broker.local_addr(), links).await;
+        let other_line = start_line(&broker, links).await;
         let client = connect(&other_line.url()).await;
-        line.cut().await;
+        line.close().await;
         let call = accepted(&client, name, &other_line).await;
-        other_line.cut().await;
+        other_line.close().await;
         let broker = restart(broker).await;
         other_line.mend();
         line.mend();
@@ -193,10 +201,10 @@ async fn a_request_that_the_broker_lost_does_not_run_in_a_later_module() {
     let broker = broker().await;
     // The request waits for a module that starts again.
     start_module(&broker).await.shutdown().await;
-    let line = Line::start(broker.local_addr(), true).await;
+    let line = Line::start(broker.local_addr()).await;
     let client = connect(&line.url()).await;
     let call = accepted(&client, "later", &line).await;
-    line.cut().await;
+    line.close().await;
     let broker = restart(broker).await;
     let mut reader = Socket::open(&format!("{}/demo/reader", broker.url())).await;
     let host = start_module(&broker).await;
@@ -221,17 +229,17 @@ fn in_group(acknowledge: Acknowledge) -> HostOptions {
 async fn a_request_to_a_group_is_published_again_if_the_broker_lost_it() {
     let broker = broker().await;
     let (line, other_line) = (
-        Line::start(broker.local_addr(), true).await,
-        Line::start(broker.local_addr(), true).await,
+        Line::start(broker.local_addr()).await,
+        Line::start(broker.local_addr()).await,
     );
     let module = gated::module().unwrap();
     let address = Address::websocket(&line.url()).unwrap();
     let options = in_group(Acknowledge::Completed);
     let host = listen_at(address, "demo", module, options).await;
     let client = connect(&other_line.url()).await;
-    line.cut().await;
+    line.close().await;
     let call = accepted(&client, "a lost request to a group", &other_line).await;
-    other_line.cut().await;
+    other_line.close().await;
     let broker = restart(broker).await;
     other_line.mend();
     line.mend();
@@ -247,13 +255,13 @@ async fn a_request_to_a_group_is_not_published_again_if_the_broker_has_it() {
         let broker = broker().await;
         let module = gated::module().unwrap();
         let host = listen(&broker, "demo", module, in_group(acknowledge)).await;
-        let line = Line::start(broker.local_addr(), true).await;
+        let line = Line::start(broker.local_addr()).await;
         let client = connect(&line.url()).await;
         let name = format!("kept for a group {acknowledge:?}");
         let call = tokio::spawn(client.wait(&name).into_future());
         soon("the call", gated::entered(&name)).await;
         let mut reader = Socket::open(&format!("{}/demo/reader", broker.url())).await;
-        line.cut().await;
+        line.close().await;
         line.mend();
         // The client pings the module before it publishes anything again.
         let is_ping = |message: &Value| message["properties"]["messageType"] == "ping";
@@ -279,7 +287,7 @@ async fn a_request_to_a_group_is_not_published_again_if_the_broker_has_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_to_a_module_that_does_not_know_the_mark_is_not_published_again() {
     let broker = broker().await;
-    let line = Line::start(broker.local_addr(), true).await;
+    let line = Line::start(broker.local_addr()).await;
     let client = connect(&line.url()).await;
     let mut module = Socket::open(&format!("{}/demo/module", broker.url())).await;
     let call = accepted(&client, "foreign", &line).await;
@@ -289,7 +297,7 @@ async fn a_request_to_a_module_that_does_not_know_the_mark_is_not_published_agai
     module.send(&acknowledgement).await;
     let response_topic = request["properties"]["response_topic"].as_str().unwrap();
     let mut answers = Socket::open(&format!("{}/{response_topic}", broker.url())).await;
-    line.cut().await;
+    line.close().await;
     line.mend();
     let mut pings = 0;
     // The client reads its answers in their order, so it has read the first pong before the later

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | this one | the embedded broker, a module that listens on it, and waiting |
 //! | [`peer`] | a caller that sends and receives single frames |
+//! | [`line`] | a line to a broker on which a test makes faults |
 //! | [`worker`] | a module that a test can kill |
 //! | [`program`] | programs of this workspace, as processes |
 //! | [`process`] | foreign brokers as processes, and free ports |
@@ -20,6 +21,7 @@
 
 pub mod brokers;
 pub mod dialog;
+pub mod line;
 pub mod peer;
 pub mod process;
 pub mod program;

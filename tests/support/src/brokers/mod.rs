@@ -6,6 +6,7 @@ pub mod embedded;
 pub mod mosquitto;
 pub mod pulsar;
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -203,6 +204,13 @@ impl TestBroker {
     /// Returns the place of the broker as the scripts of the tests read it, without a token.
     pub fn place(&self) -> String {
         self.process().place()
+    }
+
+    /// Returns the socket of a broker whose place is a URL.
+    pub fn socket(&self) -> SocketAddr {
+        let place = self.place();
+        let host = place.trim_start_matches("ws://").split('/').next();
+        host.unwrap_or_default().parse().unwrap()
     }
 
     /// Returns the place of the broker as the scripts of callers read it, with their token.

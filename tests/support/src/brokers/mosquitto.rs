@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, OnceLock};
 
@@ -91,6 +92,11 @@ impl Mosquitto {
     /// Returns the port of the WebSocket listener.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Returns the socket of the WebSocket listener.
+    pub fn socket(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
     }
 
     /// Returns the URL of the broker.

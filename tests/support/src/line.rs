@@ -1,0 +1,691 @@
+//! A line between programs and a broker, on which a test makes faults.
+//!
+//! It forwards the frames of WebSockets as they are, so it works with every broker. Without TLS it sees what
+//! they are.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use dasf::Address;
+use dasf::protocol::link::{FrameKind, Header};
+use fastrand::Rng;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until, timeout};
+
+/// The frames on their way in one direction of a connection.
+const ON_THE_WAY: usize = 1024;
+
+/// How long a frame waits for the one that overtakes it.
+const OVERTAKING: Duration = Duration::from_millis(20);
+
+/// The header that asks for a link, and one of the same length that means nothing.
+const LINK: &[u8] = b"dasf-link: 1";
+const NO_LINK: &[u8] = b"dasf-none: 1";
+
+/// Forwards the connections of programs to a broker.
+#[derive(Debug)]
+pub struct Line {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+/// A direction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// From the program to the broker.
+    ToBroker,
+    /// From the broker to the program.
+    FromBroker,
+}
+
+/// The kind of a frame. Of several MQTT packets in one frame, the first one counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The broker has accepted messages, or refused one.
+    Receipt,
+    /// An MQTT broker has accepted a message that nobody reads.
+    Unread,
+    /// The broker delivers a request, in JSON.
+    Request,
+    /// The broker delivers any other message.
+    Message,
+    /// The program acknowledges messages.
+    Acknowledgement,
+    /// Any other frame.
+    Other,
+}
+
+/// The number of kinds.
+const KINDS: usize = 6;
+
+/// Faults that happen by chance, each with a probability from 0 to 1 for a frame, and the pace of a bad
+/// connection. A network does not lose frames inside a connection, but a faulty program between the peers
+/// could.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Faults {
+    /// The probability that a frame does not go on.
+    pub drop: f64,
+    /// The probability that a frame goes on twice.
+    pub duplicate: f64,
+    /// The probability that the next frame overtakes a frame.
+    pub reorder: f64,
+    /// How long each frame is on its way.
+    pub delay: Duration,
+    /// How many bytes go on in a second in each direction of a connection, if there is a limit.
+    pub bytes_per_second: Option<u32>,
+}
+
+/// How many frames had a fault by chance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Frames that did not go on.
+    pub dropped: u64,
+    /// Frames that went on twice.
+    pub duplicated: u64,
+    /// Frames that another one has overtaken.
+    pub reordered: u64,
+}
+
+#[derive(Debug)]
+struct Shared {
+    broker: SocketAddr,
+    /// Whether a program may have a link, if the broker offers one.
+    offers_links: bool,
+    kinds: [OfKind; KINDS],
+    faults: Mutex<Faults>,
+    random: Mutex<Rng>,
+    dropped: AtomicU64,
+    duplicated: AtomicU64,
+    reordered: AtomicU64,
+    /// Whether new connections are refused.
+    is_closed: AtomicBool,
+    connections: Mutex<Connections>,
+    /// The number of connections.
+    open: watch::Sender<usize>,
+}
+
+/// What happens to the frames of a kind.
+#[derive(Debug, Default)]
+struct OfKind {
+    is_dropped: AtomicBool,
+    passed: watch::Sender<usize>,
+    dropped: watch::Sender<usize>,
+}
+
+/// Connections that end together.
+#[derive(Debug, Default)]
+struct Connections {
+    end: watch::Sender<Option<End>>,
+    silence: Arc<Silence>,
+    tasks: JoinSet<()>,
+}
+
+/// How the line ends a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The program reads all that went on before.
+    Cut,
+    /// What is on its way is lost.
+    Reset,
+}
+
+/// Whether nothing passes in a direction, although the connection is open.
+#[derive(Debug, Default)]
+struct Silence {
+    to_broker: AtomicBool,
+    from_broker: AtomicBool,
+}
+
+impl Silence {
+    fn of(&self, way: Way) -> &AtomicBool {
+        match way {
+            Way::ToBroker => &self.to_broker,
+            Way::FromBroker => &self.from_broker,
+        }
+    }
+}
+
+impl Line {
+    /// Starts a line to the broker on a socket.
+    pub async fn start(broker: SocketAddr) -> Self {
+        Self::open(broker, true, 0).await
+    }
+
+    /// Starts a line on which each topic has its own WebSocket.
+    pub async fn without_links(broker: SocketAddr) -> Self {
+        Self::open(broker, false, 0).await
+    }
+
+    /// Starts a line whose faults by chance follow from a seed.
+    pub async fn with_seed(broker: SocketAddr, seed: u64) -> Self {
+        Self::open(broker, true, seed).await
+    }
+
+    async fn open(broker: SocketAddr, offers_links: bool, seed: u64) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            broker,
+            offers_links,
+            kinds: Default::default(),
+            faults: Mutex::default(),
+            random: Mutex::new(Rng::with_seed(seed)),
+            dropped: AtomicU64::new(0),
+            duplicated: AtomicU64::new(0),
+            reordered: AtomicU64::new(0),
+            is_closed: AtomicBool::new(false),
+            connections: Mutex::default(),
+            open: watch::Sender::new(0),
+        });
+        let accepting = Arc::downgrade(&shared);
+        tokio::spawn(async move {
+            while let Ok((program, _)) = listener.accept().await {
+                let Some(shared) = accepting.upgrade() else {
+                    return;
+                };
+                if shared.is_closed.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let mut connections = lock(&shared.connections);
+                let end = connections.end.subscribe();
+                let silence = Arc::clone(&connections.silence);
+                let connection = forward(program, Arc::clone(&shared), end, silence);
+                connections.tasks.spawn(connection);
+            }
+        });
+        Self { address, shared }
+    }
+
+    /// Returns the base URL for programs.
+    pub fn url(&self) -> String {
+        format!("ws://{}/ws", self.address)
+    }
+
+    /// Returns the port for programs, on this computer.
+    pub fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// Returns the address for programs at an MQTT broker.
+    pub fn mqtt_address(&self) -> Address {
+        Address::mqtt(&format!("ws://{}/mqtt", self.address)).unwrap()
+    }
+
+    /// Drops the frames of a kind from now on.
+    pub fn drop_frames(&self, kind: Kind) {
+        self.of(kind).is_dropped.store(true, Ordering::SeqCst);
+    }
+
+    /// Returns how many frames of a kind went on, and changes with each.
+    pub fn passed(&self, kind: Kind) -> watch::Receiver<usize> {
+        self.of(kind).passed.subscribe()
+    }
+
+    /// Returns how many frames of a kind went on.
+    pub fn count(&self, kind: Kind) -> usize {
+        *self.passed(kind).borrow()
+    }
+
+    /// Returns how many frames of a kind were dropped, and changes with each.
+    pub fn dropped(&self, kind: Kind) -> watch::Receiver<usize> {
+        self.of(kind).dropped.subscribe()
+    }
+
+    fn of(&self, kind: Kind) -> &OfKind {
+        &self.shared.kinds[kind as usize]
+    }
+
+    /// Returns the number of connections, and changes with it.
+    pub fn connections(&self) -> watch::Receiver<usize> {
+        self.shared.open.subscribe()
+    }
+
+    /// Makes faults by chance from now on.
+    pub fn set_faults(&self, faults: Faults) {
+        *lock(&self.shared.faults) = faults;
+    }
+
+    /// Returns how many frames had a fault by chance.
+    pub fn made(&self) -> Made {
+        let count = |it: &AtomicU64| it.load(Ordering::Relaxed);
+        Made {
+            dropped: count(&self.shared.dropped),
+            duplicated: count(&self.shared.duplicated),
+            reordered: count(&self.shared.reordered),
+        }
+    }
+
+    /// Cuts all connections. The programs have read all that went on before.
+    pub async fn cut(&self) {
+        self.end(End::Cut).await;
+    }
+
+    /// Breaks all connections off. What is on its way is lost.
+    pub async fn reset(&self) {
+        self.end(End::Reset).await;
+    }
+
+    /// Cuts all connections, and refuses new ones.
+    pub async fn close(&self) {
+        self.shared.is_closed.store(true, Ordering::SeqCst);
+        self.cut().await;
+    }
+
+    async fn end(&self, end: End) {
+        let connections = std::mem::take(&mut *lock(&self.shared.connections));
+        connections.end.send_replace(Some(end));
+        connections.tasks.join_all().await;
+    }
+
+    /// Lets nothing pass any more on the connections of now, which stay open. Later ones work.
+    pub fn silence(&self) {
+        self.swallow_in(&[Way::ToBroker, Way::FromBroker]);
+    }
+
+    /// Lets nothing pass in one direction on the connections of now, which stay open. Later ones work.
+    pub fn swallow(&self, way: Way) {
+        self.swallow_in(&[way]);
+    }
+
+    fn swallow_in(&self, ways: &[Way]) {
+        // Later connections get another silence.
+        let silence = std::mem::take(&mut lock(&self.shared.connections).silence);
+        for way in ways {
+            silence.of(*way).store(true, Ordering::SeqCst);
+        }
+    }
+
+    /// Accepts connections again, and forwards everything at once.
+    pub fn mend(&self) {
+        for kind in &self.shared.kinds {
+            kind.is_dropped.store(false, Ordering::SeqCst);
+        }
+        self.set_faults(Faults::default());
+        self.shared.is_closed.store(false, Ordering::SeqCst);
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // The tasks of the connections have their owner, and would keep it.
+        drop(std::mem::take(&mut *lock(&self.shared.connections)));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What happens to a frame by chance.
+enum Fate {
+    Pass,
+    Drop,
+    Duplicate,
+    Reorder,
+}
+
+impl Shared {
+    fn fate(&self, faults: &Faults) -> Fate {
+        let by_chance = [faults.drop, faults.duplicate, faults.reorder];
+        if by_chance.iter().sum::<f64>() <= 0.0 {
+            return Fate::Pass;
+        }
+        let mut number = lock(&self.random).f64();
+        let fates = [
+            (Fate::Drop, &self.dropped),
+            (Fate::Duplicate, &self.duplicated),
+            (Fate::Reorder, &self.reordered),
+        ];
+        for (probability, (fate, count)) in by_chance.into_iter().zip(fates) {
+            if number < probability {
+                count.fetch_add(1, Ordering::Relaxed);
+                return fate;
+            }
+            number -= probability;
+        }
+        Fate::Pass
+    }
+}
+
+/// Counts a connection.
+struct Open(watch::Sender<usize>);
+
+impl Open {
+    fn new(count: &watch::Sender<usize>) -> Self {
+        count.send_modify(|count| *count += 1);
+        Self(count.clone())
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+/// Forwards a connection until it ends.
+async fn forward(
+    program: TcpStream,
+    shared: Arc<Shared>,
+    mut end: watch::Receiver<Option<End>>,
+    silence: Arc<Silence>,
+) {
+    let _open = Open::new(&shared.open);
+    let Ok(broker) = TcpStream::connect(shared.broker).await else {
+        return;
+    };
+    // Otherwise small frames would wait for each other.
+    for socket in [&program, &broker] {
+        let _ = socket.set_nodelay(true);
+    }
+    let (from_program, mut to_program) = program.into_split();
+    let (from_broker, mut to_broker) = broker.into_split();
+    let (mut from_program, mut from_broker) = (Source::new(from_program), Source::new(from_broker));
+    let passing = async {
+        let Some(mut request) = from_program.head().await else {
+            return;
+        };
+        let question = request.windows(LINK.len()).position(|it| it == LINK);
+        if let Some(start) = question.filter(|_| !shared.offers_links) {
+            request[start..start + LINK.len()].copy_from_slice(NO_LINK);
+        }
+        let is_mqtt = request.windows(6).any(|it| it == b": mqtt");
+        if to_broker.write_all(&request).await.is_err() {
+            return;
+        }
+        let Some(answer) = from_broker.head().await else {
+            return;
+        };
+        if to_program.write_all(&answer).await.is_err() {
+            return;
+        }
+        let direction = |way| Direction {
+            way,
+            is_mqtt,
+            shared: &shared,
+            silence: &silence,
+        };
+        let (up, down) = (direction(Way::ToBroker), direction(Way::FromBroker));
+        tokio::select! {
+            () = up.forward(&mut from_program, &mut to_broker) => {}
+            () = down.forward(&mut from_broker, &mut to_program) => {}
+        }
+    };
+    let ended = async {
+        end.wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|end| *end)
+    };
+    let end = tokio::select! {
+        () = passing => return,
+        end = ended => end,
+    };
+    match end {
+        Some(End::Reset) => {
+            for socket in [to_program.as_ref(), to_broker.as_ref()] {
+                let _ = socket.set_zero_linger();
+            }
+            // A drop would close them in order.
+            to_program.forget();
+            to_broker.forget();
+        }
+        // If the socket closed with frames of the program in it, the program would lose frames that it has not
+        // read.
+        _ => {
+            let mut unread = [0; 4096];
+            if to_program.shutdown().await.is_ok() {
+                while let Ok(1..) = from_program.reader.read(&mut unread).await {}
+            }
+        }
+    }
+}
+
+/// One direction of a connection.
+struct Direction<'a> {
+    way: Way,
+    is_mqtt: bool,
+    shared: &'a Shared,
+    silence: &'a Silence,
+}
+
+impl Direction<'_> {
+    /// Forwards frames until one of the ends is gone.
+    async fn forward(&self, source: &mut Source, target: &mut OwnedWriteHalf) {
+        let (queue, frames) = mpsc::channel(ON_THE_WAY);
+        let reading = async move {
+            while let Some(frame) = source.frame().await {
+                if queue.send((Instant::now(), frame)).await.is_err() {
+                    return;
+                }
+            }
+        };
+        // The frames that were read go on after the end of the source.
+        tokio::join!(reading, self.write(frames, target));
+    }
+
+    async fn write(
+        &self,
+        mut frames: mpsc::Receiver<(Instant, Frame)>,
+        target: &mut OwnedWriteHalf,
+    ) {
+        let mut overtaken: Option<Frame> = None;
+        loop {
+            let next = match &overtaken {
+                None => frames.recv().await,
+                Some(_) => timeout(OVERTAKING, frames.recv()).await.unwrap_or_default(),
+            };
+            let Some((came, frame)) = next else {
+                let Some(frame) = overtaken.take() else { break };
+                if !self.pass(&frame, target).await {
+                    break;
+                }
+                continue;
+            };
+            let faults = *lock(&self.shared.faults);
+            sleep_until(came + faults.delay).await;
+            if let Some(rate) = faults.bytes_per_second {
+                let size = u32::try_from(frame.bytes.len()).unwrap();
+                let takes = f64::from(size) / f64::from(rate);
+                tokio::time::sleep(Duration::from_secs_f64(takes)).await;
+            }
+            let fate = match frame.is_message() {
+                true => self.shared.fate(&faults),
+                false => Fate::Pass,
+            };
+            let goes_on = match fate {
+                Fate::Drop => true,
+                Fate::Reorder if overtaken.is_none() => {
+                    overtaken = Some(frame);
+                    continue;
+                }
+                Fate::Duplicate => {
+                    self.pass(&frame, target).await && self.pass(&frame, target).await
+                }
+                Fate::Pass | Fate::Reorder => self.pass(&frame, target).await,
+            };
+            let goes_on = goes_on
+                && match overtaken.take() {
+                    Some(frame) => self.pass(&frame, target).await,
+                    None => true,
+                };
+            if !goes_on {
+                break;
+            }
+        }
+        if self.silence.of(self.way).load(Ordering::SeqCst) {
+            // A silent peer does not close its connection.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Writes a frame, unless frames of its kind do not go on. Returns whether the target is still there.
+    async fn pass(&self, frame: &Frame, target: &mut OwnedWriteHalf) -> bool {
+        if self.silence.of(self.way).load(Ordering::SeqCst) {
+            return true;
+        }
+        let kind = frame.kind(self.way, self.is_mqtt);
+        let OfKind {
+            is_dropped,
+            passed,
+            dropped,
+        } = &self.shared.kinds[kind as usize];
+        if is_dropped.load(Ordering::SeqCst) {
+            dropped.send_modify(|count| *count += 1);
+            return true;
+        }
+        let is_written = target.write_all(&frame.bytes).await.is_ok();
+        passed.send_modify(|count| *count += 1);
+        is_written
+    }
+}
+
+/// What comes from a peer.
+struct Source {
+    reader: OwnedReadHalf,
+    bytes: Vec<u8>,
+}
+
+impl Source {
+    fn new(reader: OwnedReadHalf) -> Self {
+        let bytes = Vec::with_capacity(16 << 10);
+        Self { reader, bytes }
+    }
+
+    /// Reads more. Returns whether something came.
+    async fn more(&mut self) -> bool {
+        matches!(self.reader.read_buf(&mut self.bytes).await, Ok(1..))
+    }
+
+    /// Returns the request or the answer of the handshake.
+    async fn head(&mut self) -> Option<Vec<u8>> {
+        const END: &[u8] = b"\r\n\r\n";
+        loop {
+            let end = self.bytes.windows(END.len()).position(|it| it == END);
+            if let Some(end) = end {
+                return Some(self.bytes.drain(..end + END.len()).collect());
+            }
+            if !self.more().await {
+                return None;
+            }
+        }
+    }
+
+    /// Returns the next frame.
+    async fn frame(&mut self) -> Option<Frame> {
+        loop {
+            if let Some(frame) = Frame::split_off(&mut self.bytes) {
+                return Some(frame);
+            }
+            if !self.more().await {
+                return None;
+            }
+        }
+    }
+}
+
+/// A frame of a WebSocket.
+struct Frame {
+    /// All of it, as it came.
+    bytes: Vec<u8>,
+    payload: Vec<u8>,
+}
+
+impl Frame {
+    /// Takes a frame from the beginning of the bytes, if it is there.
+    fn split_off(bytes: &mut Vec<u8>) -> Option<Self> {
+        let second = *bytes.get(1)?;
+        let (length, mut start) = match second & 0x7f {
+            126 => (
+                u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
+                4,
+            ),
+            127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?), 10),
+            length => (u64::from(length), 2),
+        };
+        let mut mask = [0; 4];
+        if second & 0x80 != 0 {
+            mask.copy_from_slice(bytes.get(start..start + 4)?);
+            start += 4;
+        }
+        let end = start + usize::try_from(length).ok()?;
+        if bytes.len() < end {
+            return None;
+        }
+        let frame: Vec<u8> = bytes.drain(..end).collect();
+        let masked = frame[start..].iter().zip(mask.iter().cycle());
+        let payload = masked.map(|(byte, mask)| byte ^ mask).collect();
+        Some(Self {
+            bytes: frame,
+            payload,
+        })
+    }
+
+    /// Returns whether it is a text or a binary frame, and all of it.
+    fn is_message(&self) -> bool {
+        matches!(self.bytes.first(), Some(0x81 | 0x82))
+    }
+
+    fn is_text(&self) -> bool {
+        self.bytes.first() == Some(&0x81)
+    }
+
+    fn contains(&self, text: &str) -> bool {
+        let text = text.as_bytes();
+        self.payload.windows(text.len()).any(|it| it == text)
+    }
+
+    fn kind(&self, way: Way, is_mqtt: bool) -> Kind {
+        if !self.is_message() {
+            return Kind::Other;
+        }
+        if is_mqtt {
+            return self.mqtt_kind(way);
+        }
+        if self.is_text() {
+            return match way {
+                Way::ToBroker if self.contains("\"properties\"") => Kind::Other,
+                Way::ToBroker => Kind::Acknowledgement,
+                Way::FromBroker if self.contains("\"result\"") => Kind::Receipt,
+                Way::FromBroker => self.delivery_kind(),
+            };
+        }
+        let header = self.payload.clone().into();
+        let header = Header::read(&header).map(|(header, _)| header.kind);
+        match header {
+            Ok(FrameKind::Accepted) => Kind::Receipt,
+            Ok(FrameKind::Message) => self.delivery_kind(),
+            Ok(FrameKind::Acknowledge) => Kind::Acknowledgement,
+            _ => Kind::Other,
+        }
+    }
+
+    /// Some brokers write a space after a colon.
+    fn delivery_kind(&self) -> Kind {
+        let is_request = [r#""messageType":"request""#, r#""messageType": "request""#]
+            .iter()
+            .any(|property| self.contains(property));
+        match is_request {
+            true => Kind::Request,
+            false => Kind::Message,
+        }
+    }
+
+    fn mqtt_kind(&self, way: Way) -> Kind {
+        /// The reason code "No matching subscribers".
+        const UNREAD: u8 = 0x10;
+        match (way, &self.payload[..]) {
+            (Way::FromBroker, [0x40, 3 | 4, _, _, UNREAD, ..]) => Kind::Unread,
+            (Way::FromBroker, [0x40, ..]) => Kind::Receipt,
+            (Way::FromBroker, [0x30..=0x3f, ..]) => Kind::Message,
+            (Way::ToBroker, [0x40, ..]) => Kind::Acknowledgement,
+            _ => Kind::Other,
+        }
+    }
+}
