@@ -1,18 +1,18 @@
 //! Every test that a page names exists.
 //!
-//! The pages in `tests` name tests in tables, the chapters of the guide in comments: `<!-- test: … -->`.
+//! Pages name tests in tables, or in comments: `<!-- test: … -->`.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::Path;
 
 use dasf_guide::{pages, root};
 
 /// The folders in which `file::test` is looked for.
-const FOLDERS: [&str; 9] = [
+const FOLDERS: [&str; 10] = [
     "tests",
+    "tests/faults/tests/faults",
     "tests/system",
     "tests/interop",
     "dasf-broker/tests/broker",
@@ -75,9 +75,7 @@ fn every_test_that_a_page_names_exists() {
     for path in pages().unwrap() {
         let page = fs::read_to_string(root().join(&path)).unwrap();
         let mut tests = in_comments(&page);
-        if path.starts_with(Path::new("tests")) {
-            tests.extend(in_tables(&page));
-        }
+        tests.extend(in_tables(&page));
         count += tests.len();
         let unknown = tests.into_iter().filter(|test| !exists(test));
         missing.extend(unknown.map(|test| format!("{}: {test}", path.display())));

@@ -9,6 +9,7 @@ mod build_times;
 mod capacity;
 mod crash;
 mod debian;
+mod faults;
 mod features;
 mod fuzz;
 mod kept;
@@ -39,6 +40,9 @@ Commands:
                        Measure the compile time of a service of dasf and one of jsonrpsee, N changes each [default: 5]
   fuzz [--seconds N]   Search for API descriptions for which the client generator fails [default: 60]
   crash [--kills N]    Kill a broker that keeps messages, at random moments under load, N times [default: 1000]
+  faults [--calls N] [--seed N]
+                       Kill modules, callers and brokers, and break connections, while N calls [default: 10000] run
+  soak [--minutes N]   Call for N minutes [default: 30] with a restart of the broker each minute; fail if memory grows
   capacity             Let 10 GB wait in a broker that keeps messages, and check its memory and its start
   kept                 Run the tests with programs of other projects on brokers that keep messages and know users
   python               Install the Python environment of the tests in target/python
@@ -61,6 +65,8 @@ enum Command {
     BuildTimes { runs: u32 },
     Fuzz { seconds: u32 },
     Crash { kills: u32 },
+    Faults { calls: u32, seed: Option<u32> },
+    Soak { minutes: u32 },
     Capacity,
     Kept,
     Python,
@@ -100,8 +106,13 @@ impl Command {
             ["crash", "--kills", kills] => Ok(Self::Crash {
                 kills: above_zero("--kills", kills)?,
             }),
+            ["faults", ref options @ ..] => faults(options),
+            ["soak"] => Ok(Self::Soak { minutes: 30 }),
+            ["soak", "--minutes", minutes] => Ok(Self::Soak {
+                minutes: above_zero("--minutes", minutes)?,
+            }),
             [
-                "test" | "build-times" | "fuzz" | "crash" | "capacity" | "kept" | "python"
+                "test" | "build-times" | "fuzz" | "crash" | "soak" | "capacity" | "kept" | "python"
                 | "browser" | "pulsar" | "mosquitto" | "book" | "features" | "package" | "semver",
                 ..,
             ] => Err(format!("wrong arguments: `{}`", arguments.join(" "))),
@@ -136,6 +147,14 @@ impl Command {
             }
             Self::Crash { kills } => {
                 crash::run(kills)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Faults { calls, seed } => {
+                faults::run(calls, seed)?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Soak { minutes } => {
+                faults::soak(minutes)?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Capacity => {
@@ -176,6 +195,23 @@ impl Command {
                 Ok(ExitCode::SUCCESS)
             }
         }
+    }
+}
+
+/// Reads the options of the command `faults`.
+fn faults(mut options: &[&str]) -> Result<Command, String> {
+    let (mut calls, mut seed) = (10_000, None);
+    while let [name, value, rest @ ..] = options {
+        match *name {
+            "--calls" => calls = above_zero(name, value)?,
+            "--seed" => seed = Some(above_zero(name, value)?),
+            _ => break,
+        }
+        options = rest;
+    }
+    match options {
+        [] => Ok(Command::Faults { calls, seed }),
+        [option, ..] => Err(format!("wrong arguments: `faults {option}`")),
     }
 }
 
@@ -225,6 +261,12 @@ mod tests {
         assert!(matches!(parse("bench"), Ok(Command::Bench(_))));
         assert!(matches!(parse("bench --seconds 2"), Ok(Command::Bench(_))));
         assert_eq!(parse("fuzz --seconds 9"), Ok(Command::Fuzz { seconds: 9 }));
+        let (calls, seed) = (9, Some(7));
+        assert_eq!(
+            parse("faults --seed 7 --calls 9"),
+            Ok(Command::Faults { calls, seed })
+        );
+        assert_eq!(parse("soak --minutes 9"), Ok(Command::Soak { minutes: 9 }));
         for help in ["--help", "-h", "help", "test --help", "bench -h"] {
             assert_eq!(parse(help), Ok(Command::Help), "{help}");
         }
@@ -243,6 +285,9 @@ mod tests {
             "build-times --runs 0",
             "build-times 3",
             "fuzz --seconds 0",
+            "faults --calls",
+            "faults --seed x",
+            "soak --minutes 0",
         ] {
             let message = parse(line).unwrap_err();
             assert_eq!(message.lines().count(), 1, "{line}");

@@ -9,14 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use dasf::Address;
-use dasf::protocol::link::{FrameKind, Header};
 use fastrand::Rng;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
+
+mod frame;
+
+use frame::{Frame, KINDS, Source};
+pub use frame::{Kind, Way};
 
 /// The frames on their way in one direction of a connection.
 const ON_THE_WAY: usize = 1024;
@@ -35,38 +39,9 @@ pub struct Line {
     shared: Arc<Shared>,
 }
 
-/// A direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
-    /// From the program to the broker.
-    ToBroker,
-    /// From the broker to the program.
-    FromBroker,
-}
-
-/// The kind of a frame. Of several MQTT packets in one frame, the first one counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// The broker has accepted messages, or refused one.
-    Receipt,
-    /// An MQTT broker has accepted a message that nobody reads.
-    Unread,
-    /// The broker delivers a request, in JSON.
-    Request,
-    /// The broker delivers any other message.
-    Message,
-    /// The program acknowledges messages.
-    Acknowledgement,
-    /// Any other frame.
-    Other,
-}
-
-/// The number of kinds.
-const KINDS: usize = 6;
-
 /// Faults that happen by chance, each with a probability from 0 to 1 for a frame, and the pace of a bad
 /// connection. A network does not lose frames inside a connection, but a faulty program between the peers
-/// could.
+/// could. A message of a link in two frames has no faults by chance.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Faults {
     /// The probability that a frame does not go on.
@@ -476,6 +451,8 @@ impl Direction<'_> {
         target: &mut OwnedWriteHalf,
     ) {
         let mut overtaken: Option<Frame> = None;
+        // Whether the next frame belongs to the message of the last one.
+        let mut goes_on = false;
         loop {
             let next = match &overtaken {
                 None => frames.recv().await,
@@ -495,11 +472,18 @@ impl Direction<'_> {
                 let takes = f64::from(size) / f64::from(rate);
                 tokio::time::sleep(Duration::from_secs_f64(takes)).await;
             }
-            let fate = match frame.is_message() {
+            let is_part = self.is_part(&frame, &mut goes_on);
+            if is_part
+                && let Some(frame) = overtaken.take()
+                && !self.pass(&frame, target).await
+            {
+                break;
+            }
+            let fate = match frame.is_message() && !is_part {
                 true => self.shared.fate(&faults),
                 false => Fate::Pass,
             };
-            let goes_on = match fate {
+            let is_there = match fate {
                 Fate::Drop => true,
                 Fate::Reorder if overtaken.is_none() => {
                     overtaken = Some(frame);
@@ -510,12 +494,12 @@ impl Direction<'_> {
                 }
                 Fate::Pass | Fate::Reorder => self.pass(&frame, target).await,
             };
-            let goes_on = goes_on
+            let is_there = is_there
                 && match overtaken.take() {
                     Some(frame) => self.pass(&frame, target).await,
                     None => true,
                 };
-            if !goes_on {
+            if !is_there {
                 break;
             }
         }
@@ -523,6 +507,17 @@ impl Direction<'_> {
             // A silent peer does not close its connection.
             std::future::pending::<()>().await;
         }
+    }
+
+    /// Returns whether a frame is one of two of a message. They stay together, because the second one says nothing
+    /// of the first. `goes_on` is whether the next frame is the second one.
+    fn is_part(&self, frame: &Frame, goes_on: &mut bool) -> bool {
+        if self.is_mqtt || !frame.is_message() {
+            return false;
+        }
+        let is_second = std::mem::take(goes_on);
+        *goes_on = !is_second && frame.goes_on();
+        is_second || *goes_on
     }
 
     /// Writes a frame, unless frames of its kind do not go on. Returns whether the target is still there.
@@ -543,149 +538,5 @@ impl Direction<'_> {
         let is_written = target.write_all(&frame.bytes).await.is_ok();
         passed.send_modify(|count| *count += 1);
         is_written
-    }
-}
-
-/// What comes from a peer.
-struct Source {
-    reader: OwnedReadHalf,
-    bytes: Vec<u8>,
-}
-
-impl Source {
-    fn new(reader: OwnedReadHalf) -> Self {
-        let bytes = Vec::with_capacity(16 << 10);
-        Self { reader, bytes }
-    }
-
-    /// Reads more. Returns whether something came.
-    async fn more(&mut self) -> bool {
-        matches!(self.reader.read_buf(&mut self.bytes).await, Ok(1..))
-    }
-
-    /// Returns the request or the answer of the handshake.
-    async fn head(&mut self) -> Option<Vec<u8>> {
-        const END: &[u8] = b"\r\n\r\n";
-        loop {
-            let end = self.bytes.windows(END.len()).position(|it| it == END);
-            if let Some(end) = end {
-                return Some(self.bytes.drain(..end + END.len()).collect());
-            }
-            if !self.more().await {
-                return None;
-            }
-        }
-    }
-
-    /// Returns the next frame.
-    async fn frame(&mut self) -> Option<Frame> {
-        loop {
-            if let Some(frame) = Frame::split_off(&mut self.bytes) {
-                return Some(frame);
-            }
-            if !self.more().await {
-                return None;
-            }
-        }
-    }
-}
-
-/// A frame of a WebSocket.
-struct Frame {
-    /// All of it, as it came.
-    bytes: Vec<u8>,
-    payload: Vec<u8>,
-}
-
-impl Frame {
-    /// Takes a frame from the beginning of the bytes, if it is there.
-    fn split_off(bytes: &mut Vec<u8>) -> Option<Self> {
-        let second = *bytes.get(1)?;
-        let (length, mut start) = match second & 0x7f {
-            126 => (
-                u64::from(u16::from_be_bytes(bytes.get(2..4)?.try_into().ok()?)),
-                4,
-            ),
-            127 => (u64::from_be_bytes(bytes.get(2..10)?.try_into().ok()?), 10),
-            length => (u64::from(length), 2),
-        };
-        let mut mask = [0; 4];
-        if second & 0x80 != 0 {
-            mask.copy_from_slice(bytes.get(start..start + 4)?);
-            start += 4;
-        }
-        let end = start + usize::try_from(length).ok()?;
-        if bytes.len() < end {
-            return None;
-        }
-        let frame: Vec<u8> = bytes.drain(..end).collect();
-        let masked = frame[start..].iter().zip(mask.iter().cycle());
-        let payload = masked.map(|(byte, mask)| byte ^ mask).collect();
-        Some(Self {
-            bytes: frame,
-            payload,
-        })
-    }
-
-    /// Returns whether it is a text or a binary frame, and all of it.
-    fn is_message(&self) -> bool {
-        matches!(self.bytes.first(), Some(0x81 | 0x82))
-    }
-
-    fn is_text(&self) -> bool {
-        self.bytes.first() == Some(&0x81)
-    }
-
-    fn contains(&self, text: &str) -> bool {
-        let text = text.as_bytes();
-        self.payload.windows(text.len()).any(|it| it == text)
-    }
-
-    fn kind(&self, way: Way, is_mqtt: bool) -> Kind {
-        if !self.is_message() {
-            return Kind::Other;
-        }
-        if is_mqtt {
-            return self.mqtt_kind(way);
-        }
-        if self.is_text() {
-            return match way {
-                Way::ToBroker if self.contains("\"properties\"") => Kind::Other,
-                Way::ToBroker => Kind::Acknowledgement,
-                Way::FromBroker if self.contains("\"result\"") => Kind::Receipt,
-                Way::FromBroker => self.delivery_kind(),
-            };
-        }
-        let header = self.payload.clone().into();
-        let header = Header::read(&header).map(|(header, _)| header.kind);
-        match header {
-            Ok(FrameKind::Accepted) => Kind::Receipt,
-            Ok(FrameKind::Message) => self.delivery_kind(),
-            Ok(FrameKind::Acknowledge) => Kind::Acknowledgement,
-            _ => Kind::Other,
-        }
-    }
-
-    /// Some brokers write a space after a colon.
-    fn delivery_kind(&self) -> Kind {
-        let is_request = [r#""messageType":"request""#, r#""messageType": "request""#]
-            .iter()
-            .any(|property| self.contains(property));
-        match is_request {
-            true => Kind::Request,
-            false => Kind::Message,
-        }
-    }
-
-    fn mqtt_kind(&self, way: Way) -> Kind {
-        /// The reason code "No matching subscribers".
-        const UNREAD: u8 = 0x10;
-        match (way, &self.payload[..]) {
-            (Way::FromBroker, [0x40, 3 | 4, _, _, UNREAD, ..]) => Kind::Unread,
-            (Way::FromBroker, [0x40, ..]) => Kind::Receipt,
-            (Way::FromBroker, [0x30..=0x3f, ..]) => Kind::Message,
-            (Way::ToBroker, [0x40, ..]) => Kind::Acknowledgement,
-            _ => Kind::Other,
-        }
     }
 }

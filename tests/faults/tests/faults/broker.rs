@@ -1,0 +1,162 @@
+//! A broker that the tests kill and start again at its port.
+
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use dasf_test_support::brokers::Process;
+use dasf_test_support::brokers::mosquitto::Mosquitto;
+use dasf_test_support::brokers::pulsar::Pulsar;
+use dasf_test_support::process::free_ports;
+use dasf_test_support::soon;
+use tokio::time::sleep;
+
+use crate::memory;
+
+/// A kind of broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The embedded broker, as a process that keeps its messages.
+    Kept,
+    /// A Mosquitto that keeps its sessions.
+    Mosquitto,
+    /// A Pulsar with persistent topics. It is not killed, because it starts too slowly.
+    Pulsar,
+}
+
+impl Kind {
+    /// Returns the kind as the argument of a caller.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "websocket",
+            Self::Mosquitto => "mqtt",
+            Self::Pulsar => "pulsar",
+        }
+    }
+
+    /// Returns the options of a module that connects to a port.
+    pub(crate) fn options(self, port: u16) -> Vec<String> {
+        let options = match self {
+            Self::Kept => format!("--websocket-url ws://127.0.0.1:{port}/ws"),
+            Self::Mosquitto => format!("--mqtt-url ws://127.0.0.1:{port}/mqtt"),
+            Self::Pulsar => format!("--host 127.0.0.1 --port {port} --persistent persistent"),
+        };
+        options.split(' ').map(str::to_owned).collect()
+    }
+}
+
+/// A broker that runs.
+pub(crate) struct Broker {
+    kind: Kind,
+    port: u16,
+    folder: PathBuf,
+    process: Running,
+    /// How often it was killed.
+    pub(crate) kills: u32,
+}
+
+enum Running {
+    Kept(Child),
+    Mosquitto(Option<Mosquitto>),
+    Pulsar { _process: Arc<Pulsar> },
+}
+
+impl Broker {
+    /// Starts a broker with its files in a folder.
+    pub(crate) async fn start(kind: Kind, folder: &Path) -> Self {
+        let folder = folder.join("broker");
+        std::fs::create_dir(&folder).unwrap();
+        let [mut port] = free_ports();
+        let process = match kind {
+            Kind::Kept => Running::Kept(spawn(port, &folder)),
+            Kind::Mosquitto => Running::Mosquitto(Some(mosquitto(port, &folder).await)),
+            Kind::Pulsar => {
+                let process = Pulsar::for_test().await;
+                port = process.port();
+                Running::Pulsar { _process: process }
+            }
+        };
+        let broker = Self {
+            kind,
+            port,
+            folder,
+            process,
+            kills: 0,
+        };
+        broker.listens().await;
+        broker
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn socket(&self) -> SocketAddr {
+        ([127, 0, 0, 1], self.port).into()
+    }
+
+    /// Returns the resident memory, if the broker is of this project.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        match &self.process {
+            Running::Kept(process) => Some(memory::of(process.id())),
+            Running::Mosquitto(_) | Running::Pulsar { .. } => None,
+        }
+    }
+
+    /// Kills the broker, and starts it again.
+    pub(crate) async fn restart(&mut self) {
+        match &mut self.process {
+            Running::Kept(process) => {
+                process.kill().unwrap();
+                process.wait().unwrap();
+                *process = spawn(self.port, &self.folder);
+            }
+            Running::Mosquitto(process) => {
+                // The port must be free before the next one starts.
+                drop(process.take());
+                *process = Some(mosquitto(self.port, &self.folder).await);
+            }
+            Running::Pulsar { .. } => return,
+        }
+        self.kills += 1;
+        self.listens().await;
+    }
+
+    /// Waits until the broker accepts connections.
+    async fn listens(&self) {
+        let listens = async {
+            while TcpStream::connect(self.socket()).is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        };
+        soon("the broker", listens).await;
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        if let Running::Kept(process) = &mut self.process {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn spawn(port: u16, folder: &Path) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_kept-broker"));
+    command
+        .arg(port.to_string())
+        .arg(folder)
+        .stdin(Stdio::null());
+    command.spawn().unwrap()
+}
+
+async fn mosquitto(port: u16, folder: &Path) -> Mosquitto {
+    let folder = folder.display();
+    let lines = format!(
+        "allow_anonymous true\npersistence true\npersistence_location {folder}/\nautosave_interval 1\n"
+    );
+    Mosquitto::start(port, lines).await
+}

@@ -1,0 +1,272 @@
+//! Every call ends with its own answer or with an error, by its deadline.
+//!
+//! A test prints its seed first. `DASF_FAULTS_SEED` repeats the choices of a run, and `DASF_FAULTS_CALLS` sets the
+//! number of calls.
+
+use std::env;
+use std::time::{Duration, Instant};
+
+use dasf_test_support::line::{Faults, Line};
+use dasf_test_support::{soon, temporary_folder};
+use tempfile::TempDir;
+use tokio::time::sleep;
+
+use crate::broker::{Broker, Kind};
+use crate::callers::{Caller, Calls, Plan};
+use crate::memory::in_megabytes;
+use crate::modules::Modules;
+use crate::network::Network;
+
+/// The calls of a test, if `DASF_FAULTS_CALLS` does not say another number.
+const CALLS: u64 = 600;
+
+/// The calls before and after the faults, all of which are answered.
+const QUIET_CALLS: u64 = 200;
+
+/// The calls of a program at one time. Some of them wait for their timeout.
+const AT_ONCE: u64 = 64;
+
+/// The milliseconds between two calls of a program among faults, so that there is time for faults.
+const INTERVAL: u64 = 30;
+
+/// The timeout of a call among faults.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The timeout of a call without faults.
+const QUIET_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long the programs may take to work again after the faults.
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// The memory that a process may keep after the faults: what its allocator does not return.
+const KEPT_MEMORY: u64 = 24_000_000;
+
+/// The number of programs that call at one time.
+const CALLERS: usize = 2;
+
+/// Returns the number in an environment variable.
+pub(crate) fn number(variable: &str) -> Option<u64> {
+    env::var(variable).ok().map(|text| text.parse().unwrap())
+}
+
+/// A broker, modules, and lines to the broker.
+pub(crate) struct Scene {
+    name: &'static str,
+    seed: u64,
+    pub(crate) broker: Broker,
+    network: Network,
+    pub(crate) modules: Modules,
+    pub(crate) calls: Calls,
+    /// How often a program that calls was killed.
+    caller_kills: u32,
+    _folder: TempDir,
+}
+
+impl Scene {
+    /// Starts all programs but those that call.
+    pub(crate) async fn set(name: &'static str, kind: Kind) -> Self {
+        let seed = number("DASF_FAULTS_SEED").unwrap_or_else(|| fastrand::u64(..1 << 32));
+        println!("{name}: DASF_FAULTS_SEED={seed}");
+        let folder = tempfile::tempdir_in(temporary_folder()).unwrap();
+        let broker = Broker::start(kind, folder.path()).await;
+        let network = Network::new([
+            Line::with_seed(broker.socket(), seed).await,
+            Line::with_seed(broker.socket(), seed + 1).await,
+        ]);
+        // Tests that share a Pulsar have topics of their own.
+        let topics = network.modules().port().to_string();
+        let mut modules = Modules::start(kind, network.modules().port(), &topics, folder.path());
+        soon("the modules", modules.listen()).await;
+        Self {
+            name,
+            seed,
+            broker,
+            network,
+            modules,
+            calls: Calls::default(),
+            caller_kills: 0,
+            _folder: folder,
+        }
+    }
+
+    /// Returns how programs call with this timeout, and with this number of milliseconds between two calls.
+    pub(crate) fn plan(&self, timeout: Duration, interval: u64) -> Plan {
+        Plan {
+            kind: self.broker.kind(),
+            port: self.network.callers().port(),
+            topics: self.network.modules().port().to_string(),
+            timeout,
+            at_once: AT_ONCE,
+            interval,
+        }
+    }
+
+    /// Makes calls without faults, all of which are answered.
+    async fn make_quiet_calls(&mut self) {
+        let before = self.calls.state().answered.len() as u64;
+        let caller = Caller::settled(&self.plan(QUIET_TIMEOUT, 0), &self.calls, QUIET_CALLS);
+        let ended = async {
+            while !caller.has_ended() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let is_settled = tokio::time::timeout(SETTLED + QUIET_TIMEOUT, ended).await;
+        assert!(is_settled.is_ok(), "{}: nobody answers", self.name);
+        caller.end();
+        let state = self.calls.state();
+        let answered = state.answered.len() as u64 - before;
+        assert_eq!(answered, QUIET_CALLS, "{}: {:?}", self.name, state.failed);
+    }
+
+    /// Makes calls among faults, until all of them have ended.
+    async fn make_calls(&mut self, calls: u64, usual: Faults) {
+        let mut random = fastrand::Rng::with_seed(self.seed);
+        let plan = self.plan(TIMEOUT, INTERVAL);
+        let share = calls.div_ceil(CALLERS as u64);
+        let mut left = calls;
+        let mut callers: Vec<Caller> = Vec::new();
+        self.network.set_usual(usual);
+        loop {
+            for ended in callers.extract_if(.., |caller| caller.has_ended()) {
+                left += ended.end();
+            }
+            while left > 0 && callers.len() < CALLERS {
+                let share = left.min(share);
+                left -= share;
+                callers.push(Caller::start(&plan, &self.calls, share));
+            }
+            if callers.is_empty() {
+                break;
+            }
+            self.calls.assert_none_is_late(TIMEOUT);
+            self.modules.keep_running();
+            sleep(Duration::from_millis(random.u64(20..400))).await;
+            match random.u8(..20) {
+                0 => self.broker.restart().await,
+                1..4 => self.modules.kill(&mut random),
+                4 => {
+                    let caller = random.usize(..callers.len());
+                    callers[caller].kill();
+                    self.caller_kills += 1;
+                }
+                _ => self.network.make_a_fault(&mut random).await,
+            }
+        }
+        self.network.mend().await;
+    }
+
+    /// Prints what has become of the calls, and checks what the modules have run.
+    fn check(&self, took: Duration) {
+        let state = self.calls.state();
+        let runs = self.modules.runs();
+        let twice = |remainder| {
+            let runs = runs.iter().filter(|(number, _)| **number % 2 == remainder);
+            runs.filter(|(_, count)| **count > 1).count()
+        };
+        let (answered, failed) = (state.answered.len(), state.failed.len());
+        let took = took.as_secs();
+        println!(
+            "{}: {answered} calls answered, {failed} failed, in {took} s",
+            self.name
+        );
+        let row = |what: &str, count: u64| println!("  {count:>7} {what}");
+        for (kind, count) in state.kinds() {
+            row(&format!("calls failed with {kind}"), count as u64);
+        }
+        row("calls whose caller was killed", state.killed.len() as u64);
+        row("requests to the module run twice", twice(0) as u64);
+        row("requests to the group run twice", twice(1) as u64);
+        row("kills of the broker", self.broker.kills.into());
+        row("kills of modules", self.modules.kills().into());
+        row("kills of callers", self.caller_kills.into());
+        for (fault, count) in self.network.made() {
+            row(fault, count);
+        }
+        println!(
+            "  the longest call took {:.1} s",
+            state.longest.as_secs_f64()
+        );
+        let unrun = state
+            .answered
+            .iter()
+            .find(|number| !runs.contains_key(number));
+        assert!(unrun.is_none(), "an answer without a run: {unrun:?}");
+        for (before, after) in &state.memory {
+            self.compare_memory("a caller", *before, *after);
+        }
+    }
+
+    fn compare_memory(&self, process: &str, before: u64, after: u64) {
+        let (before_text, after_text) = (in_megabytes(before), in_megabytes(after));
+        println!("  memory of {process}: {before_text}, after the faults {after_text}");
+        assert!(
+            after < before + KEPT_MEMORY,
+            "{}: {process} keeps memory",
+            self.name
+        );
+    }
+
+    /// Returns the memory of the processes that still run.
+    fn memory(&self) -> Vec<(&'static str, u64)> {
+        let mut memory = self.modules.memory();
+        memory.extend(self.broker.memory().map(|bytes| ("the broker", bytes)));
+        memory
+    }
+}
+
+/// Makes calls among faults.
+async fn every_call_ends(name: &'static str, kind: Kind, usual: Faults) {
+    let begun = Instant::now();
+    let mut scene = Scene::set(name, kind).await;
+    scene.make_quiet_calls().await;
+    let before = scene.memory();
+    let calls = number("DASF_FAULTS_CALLS").unwrap_or(CALLS);
+    scene.make_calls(calls, usual).await;
+    soon("the modules", scene.modules.listen()).await;
+    scene.make_quiet_calls().await;
+    scene.check(begun.elapsed());
+    for ((process, after), (_, before)) in scene.memory().into_iter().zip(before) {
+        scene.compare_memory(process, before, after);
+    }
+}
+
+/// What a faulty program between the peers does with frames. A network does nothing like it.
+const FAULTY_FRAMES: Faults = Faults {
+    drop: 0.005,
+    duplicate: 0.005,
+    reorder: 0.005,
+    delay: Duration::ZERO,
+    bytes_per_second: None,
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_ends_on_the_embedded_broker() {
+    every_call_ends("embedded", Kind::Kept, Faults::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_ends_on_the_embedded_broker_with_faulty_frames() {
+    every_call_ends("embedded, faulty frames", Kind::Kept, FAULTY_FRAMES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_ends_on_mosquitto() {
+    every_call_ends("Mosquitto", Kind::Mosquitto, Faults::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_ends_on_mosquitto_with_faulty_frames() {
+    every_call_ends("Mosquitto, faulty frames", Kind::Mosquitto, FAULTY_FRAMES).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a Pulsar starts slowly; `cargo xtask faults` runs it"]
+async fn every_call_ends_on_pulsar() {
+    every_call_ends("Pulsar", Kind::Pulsar, Faults::default()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a Pulsar starts slowly; `cargo xtask faults` runs it"]
+async fn every_call_ends_on_pulsar_with_faulty_frames() {
+    every_call_ends("Pulsar, faulty frames", Kind::Pulsar, FAULTY_FRAMES).await;
+}
