@@ -12,6 +12,7 @@ mod debian;
 mod faults;
 mod features;
 mod fuzz;
+mod interleavings;
 mod kept;
 mod output;
 mod packages;
@@ -44,6 +45,7 @@ Commands:
                        Kill modules, callers and brokers, and break connections, while N calls [default: 10000] run
   soak [--minutes N]   Call for N minutes [default: 30] with a restart of the broker each minute; fail if memory grows
   capacity             Let 10 GB wait in a broker that keeps messages, and check its memory and its start
+  interleavings        Run the calls in flight of a client under every order of the steps of several threads
   kept                 Run the tests with programs of other projects on brokers that keep messages and know users
   python               Install the Python environment of the tests in target/python
   browser              Install Chromium, and npm packages for the tests of web pages in target/web
@@ -68,6 +70,7 @@ enum Command {
     Faults { calls: u32, seed: Option<u32> },
     Soak { minutes: u32 },
     Capacity,
+    Interleavings,
     Kept,
     Python,
     Browser,
@@ -85,6 +88,7 @@ impl Command {
             ["-h" | "--help" | "help"] | [_, "-h" | "--help"] => Ok(Self::Help),
             ["test"] => Ok(Self::Test),
             ["capacity"] => Ok(Self::Capacity),
+            ["interleavings"] => Ok(Self::Interleavings),
             ["kept"] => Ok(Self::Kept),
             ["python"] => Ok(Self::Python),
             ["browser"] => Ok(Self::Browser),
@@ -112,8 +116,9 @@ impl Command {
                 minutes: above_zero("--minutes", minutes)?,
             }),
             [
-                "test" | "build-times" | "fuzz" | "crash" | "soak" | "capacity" | "kept" | "python"
-                | "browser" | "pulsar" | "mosquitto" | "book" | "features" | "package" | "semver",
+                "test" | "build-times" | "fuzz" | "crash" | "soak" | "capacity" | "interleavings"
+                | "kept" | "python" | "browser" | "pulsar" | "mosquitto" | "book" | "features"
+                | "package" | "semver",
                 ..,
             ] => Err(format!("wrong arguments: `{}`", arguments.join(" "))),
             [command, ..] => Err(format!("unknown command `{command}`")),
@@ -159,6 +164,10 @@ impl Command {
             }
             Self::Capacity => {
                 capacity::run()?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Interleavings => {
+                interleavings::test()?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Kept => {
@@ -250,6 +259,7 @@ mod tests {
     fn commands_are_read() {
         assert_eq!(parse("test"), Ok(Command::Test));
         assert_eq!(parse("capacity"), Ok(Command::Capacity));
+        assert_eq!(parse("interleavings"), Ok(Command::Interleavings));
         assert_eq!(parse("kept"), Ok(Command::Kept));
         assert_eq!(parse("python"), Ok(Command::Python));
         assert_eq!(parse("browser"), Ok(Command::Browser));

@@ -238,7 +238,7 @@ pub(crate) fn run(steps: &[Step], out: &mut impl Write) -> io::Result<Summary> {
     for (name, outcome, time) in done {
         writeln!(
             out,
-            "{name:<12} {:>7.1} s  {}",
+            "{name:<13} {:>7.1} s  {}",
             time.as_secs_f64(),
             outcome.as_str()
         )?;

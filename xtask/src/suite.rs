@@ -59,6 +59,7 @@ pub(crate) const STEPS: &[Step] = &[
         &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],
     )
     .after("build"),
+    Step::tests("interleavings", &["cargo", "xtask", "interleavings"]),
     Step::tests("kept", &["cargo", "xtask", "kept"]).after("build"),
     Step::check("bench", &["cargo", "xtask", "bench", "--quick"]),
     Step::program(

@@ -2,7 +2,9 @@
 
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
+#[cfg(not(interleavings))]
+use std::sync::{Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
@@ -11,6 +13,8 @@ use dasf_protocol::payload::{self, Payload};
 use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, Topic};
+#[cfg(interleavings)]
+use loom::sync::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -19,6 +23,9 @@ use crate::number_map::NumberMap;
 use crate::random::LAST_CONTEXT;
 use crate::spare;
 use crate::transport::{Calls, PublishError};
+
+#[cfg(interleavings)]
+mod interleavings;
 
 /// The number of reports that wait for a handler. Each report contains the whole state, so a slow
 /// handler may miss some of them.
@@ -574,6 +581,8 @@ pub(super) fn read_answer(payload: Payload, properties: Properties) -> Result<An
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::outcome::FailureKind;
     use futures_util::FutureExt;
