@@ -86,3 +86,13 @@ pub use types::{Data, Fallible};
 
 #[doc(hidden)]
 pub mod __private;
+
+/// The readers of what brokers send, for the targets in `fuzz`.
+#[cfg(all(fuzzing, feature = "mqtt"))]
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Reads bytes as the frames of an MQTT broker.
+    pub fn read_mqtt(bytes: &[u8]) {
+        crate::transport::mqtt::fuzzed::read(bytes);
+    }
+}

@@ -13,6 +13,7 @@ mod defaults;
 mod errors;
 mod features;
 mod forms;
+mod fuzzed;
 mod gated_module;
 mod generated;
 mod host;

@@ -15,13 +15,21 @@ const COVERAGE: &str = "--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
 /// The folder of all files. The next run continues with the inputs of earlier ones.
 const TARGET: &str = "target/fuzz";
 
-/// Runs the target `api_info` for this number of seconds. An input for which it fails is written below
-/// `target/fuzz`, and is an error.
-pub(crate) fn run(seconds: u32) -> io::Result<()> {
+/// The targets. Their saved inputs are in `fuzz/corpus`.
+pub(crate) const TARGETS: [&str; 6] = [
+    "api_info",
+    "arguments",
+    "fragments",
+    "frames",
+    "link",
+    "mqtt",
+];
+
+/// Runs each target, or only one of them, for this number of seconds. An input for which one fails is written
+/// below `target/fuzz`, and is an error.
+pub(crate) fn run(seconds: u32, only: Option<&str>) -> io::Result<()> {
     let host = host()?;
     let target = root().join(TARGET);
-    let corpus = target.join("corpus/api_info");
-    fs::create_dir_all(&corpus)?;
     let mut build = Command::new(cargo());
     build
         .args(["build", "--release", "--locked", "--target", &host])
@@ -30,13 +38,24 @@ pub(crate) fn run(seconds: u32) -> io::Result<()> {
         .env("RUSTFLAGS", COVERAGE)
         .current_dir(root().join("fuzz"));
     succeed(&mut build)?;
-    let mut fuzz = Command::new(target.join(&host).join("release/api_info"));
-    fuzz.arg(&corpus)
-        .arg(format!("-max_total_time={seconds}"))
-        .arg("-max_len=8192")
-        .arg("-print_final_stats=1")
-        .arg(format!("-artifact_prefix={}/", target.display()));
-    succeed(&mut fuzz)
+    for name in TARGETS {
+        if only.is_some_and(|only| only != name) {
+            continue;
+        }
+        let corpus = target.join("corpus").join(name);
+        fs::create_dir_all(&corpus)?;
+        let program = target.join(&host).join("release").join(name);
+        // libFuzzer writes to the first folder only.
+        let mut fuzz = Command::new(program);
+        fuzz.arg(&corpus)
+            .arg(root().join("fuzz/corpus").join(name))
+            .arg(format!("-max_total_time={seconds}"))
+            .arg("-max_len=8192")
+            .arg("-print_final_stats=1")
+            .arg(format!("-artifact_prefix={}/{name}-", target.display()));
+        succeed(&mut fuzz)?;
+    }
+    Ok(())
 }
 
 /// Returns the target of this machine. With an explicit target, build scripts are not instrumented.

@@ -39,7 +39,8 @@ Commands:
   bench --quick        Compare the rate of calls with that of bare WebSockets; fail if it is too low
   build-times [--runs N]
                        Measure the compile time of a service of dasf and one of jsonrpsee, N changes each [default: 5]
-  fuzz [--seconds N]   Search for API descriptions for which the client generator fails [default: 60]
+  fuzz [--seconds N] [--only TARGET]
+                       Search for inputs for which a fuzz target fails, N seconds each [default: 60]
   crash [--kills N]    Kill a broker that keeps messages, at random moments under load, N times [default: 1000]
   faults [--calls N] [--seed N]
                        Kill modules, callers and brokers, and break connections, while N calls [default: 10000] run
@@ -64,11 +65,23 @@ enum Command {
     Help,
     Test,
     Bench(bench::Options),
-    BuildTimes { runs: u32 },
-    Fuzz { seconds: u32 },
-    Crash { kills: u32 },
-    Faults { calls: u32, seed: Option<u32> },
-    Soak { minutes: u32 },
+    BuildTimes {
+        runs: u32,
+    },
+    Fuzz {
+        seconds: u32,
+        only: Option<&'static str>,
+    },
+    Crash {
+        kills: u32,
+    },
+    Faults {
+        calls: u32,
+        seed: Option<u32>,
+    },
+    Soak {
+        minutes: u32,
+    },
     Capacity,
     Interleavings,
     Kept,
@@ -102,10 +115,7 @@ impl Command {
             ["build-times", "--runs", runs] => Ok(Self::BuildTimes {
                 runs: above_zero("--runs", runs)?,
             }),
-            ["fuzz"] => Ok(Self::Fuzz { seconds: 60 }),
-            ["fuzz", "--seconds", seconds] => Ok(Self::Fuzz {
-                seconds: above_zero("--seconds", seconds)?,
-            }),
+            ["fuzz", ref options @ ..] => fuzz(options),
             ["crash"] => Ok(Self::Crash { kills: 1000 }),
             ["crash", "--kills", kills] => Ok(Self::Crash {
                 kills: above_zero("--kills", kills)?,
@@ -116,9 +126,9 @@ impl Command {
                 minutes: above_zero("--minutes", minutes)?,
             }),
             [
-                "test" | "build-times" | "fuzz" | "crash" | "soak" | "capacity" | "interleavings"
-                | "kept" | "python" | "browser" | "pulsar" | "mosquitto" | "book" | "features"
-                | "package" | "semver",
+                "test" | "build-times" | "crash" | "soak" | "capacity" | "interleavings" | "kept"
+                | "python" | "browser" | "pulsar" | "mosquitto" | "book" | "features" | "package"
+                | "semver",
                 ..,
             ] => Err(format!("wrong arguments: `{}`", arguments.join(" "))),
             [command, ..] => Err(format!("unknown command `{command}`")),
@@ -146,8 +156,8 @@ impl Command {
                 build_times::run(runs, &mut out)?;
                 Ok(ExitCode::SUCCESS)
             }
-            Self::Fuzz { seconds } => {
-                fuzz::run(seconds)?;
+            Self::Fuzz { seconds, only } => {
+                fuzz::run(seconds, only)?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Crash { kills } => {
@@ -204,6 +214,28 @@ impl Command {
                 Ok(ExitCode::SUCCESS)
             }
         }
+    }
+}
+
+/// Reads the options of the command `fuzz`.
+fn fuzz(mut options: &[&str]) -> Result<Command, String> {
+    let (mut seconds, mut only) = (60, None);
+    while let [name, value, rest @ ..] = options {
+        match *name {
+            "--seconds" => seconds = above_zero(name, value)?,
+            "--only" => {
+                let target = fuzz::TARGETS.into_iter().find(|target| target == value);
+                let targets = fuzz::TARGETS.join(", ");
+                let problem = || format!("--only takes one of {targets}, not `{value}`");
+                only = Some(target.ok_or_else(problem)?);
+            }
+            _ => break,
+        }
+        options = rest;
+    }
+    match options {
+        [] => Ok(Command::Fuzz { seconds, only }),
+        [option, ..] => Err(format!("wrong arguments: `fuzz {option}`")),
     }
 }
 
@@ -270,7 +302,11 @@ mod tests {
         assert_eq!(parse("package"), Ok(Command::Package));
         assert!(matches!(parse("bench"), Ok(Command::Bench(_))));
         assert!(matches!(parse("bench --seconds 2"), Ok(Command::Bench(_))));
-        assert_eq!(parse("fuzz --seconds 9"), Ok(Command::Fuzz { seconds: 9 }));
+        let (seconds, only) = (9, Some("link"));
+        assert_eq!(
+            parse("fuzz --seconds 9 --only link"),
+            Ok(Command::Fuzz { seconds, only })
+        );
         let (calls, seed) = (9, Some(7));
         assert_eq!(
             parse("faults --seed 7 --calls 9"),
@@ -295,6 +331,7 @@ mod tests {
             "build-times --runs 0",
             "build-times 3",
             "fuzz --seconds 0",
+            "fuzz --only all",
             "faults --calls",
             "faults --seed x",
             "soak --minutes 0",

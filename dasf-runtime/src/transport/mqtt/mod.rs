@@ -9,6 +9,8 @@ mod announcer;
 mod consumer;
 mod discovery;
 mod envelope;
+#[cfg(any(fuzzing, test))]
+pub(crate) mod fuzzed;
 mod kept;
 mod names;
 mod packets;
