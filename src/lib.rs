@@ -51,6 +51,7 @@
 //! | call a module with requests as JSON | [`Caller`], and [`validate`] to check requests |
 //! | give the address of a Pulsar, or tell why a broker is out of reach | [`broker`] |
 //! | list the modules that listen | [`broker::list_modules`] |
+//! | see the requests that ended their modules, send them again or drop them | [`broker::dead_requests`] and others of [`broker`] |
 //! | show progress in a terminal | [`show_progress`] |
 //! | give another program the options of a module | [`cli`] |
 //!
@@ -261,12 +262,14 @@ pub use dasf_types::time;
 #[doc(hidden)]
 pub use dasf_runtime::__private;
 
-/// Brokers: their addresses, the reasons why there is no connection to one, and the modules that listen
-/// there.
+/// Brokers: their addresses, the reasons why there is no connection to one, the modules that listen there, and
+/// the requests that it has put aside.
 pub mod broker {
     pub use dasf_runtime::{
-        Address, AddressError, Cause, ConnectError, Feature, ListedModule, Persistence,
-        PulsarAddress, TlsFault, list_modules,
+        Address, AddressError, Cause, ConnectError, DeadAttempt, DeadConsumer, DeadRequest,
+        DeadRequestDetails, Feature, ListedModule, Persistence, PulsarAddress, TlsFault,
+        dead_letters, dead_request, dead_requests, drop_dead_letter, drop_dead_request,
+        list_modules, retry_dead_letter, retry_dead_request,
     };
 }
 

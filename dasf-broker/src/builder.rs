@@ -1,5 +1,6 @@
 //! The settings, the start and the end of a broker.
 
+use std::future::pending;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -265,6 +266,20 @@ impl Builder {
         self
     }
 
+    /// Sets the largest number of requests that the broker keeps aside, because they ended the modules that
+    /// ran them. For a further one, it drops the oldest. Default: 1000.
+    pub fn max_dead_requests(mut self, requests: usize) -> Self {
+        self.limits.max_dead_requests = requests;
+        self
+    }
+
+    /// Sets the largest size of all requests that are put aside, in bytes. For a further one, the broker drops
+    /// the oldest. They count for [`max_memory`](Self::max_memory), too, and make room first. Default: 64 MiB.
+    pub fn max_dead_bytes(mut self, bytes: usize) -> Self {
+        self.limits.max_dead_bytes = bytes;
+        self
+    }
+
     /// Sets the largest number of unacknowledged messages of a consumer without the query parameter
     /// `receiverQueueSize`. Default: 1000.
     pub fn receiver_queue_size(mut self, messages: usize) -> Self {
@@ -439,6 +454,7 @@ impl Builder {
             None => Access::new(token, config_file, audit),
         });
         tasks.spawn(remove_expired(hub.clone(), shutdown.clone()));
+        tasks.spawn(judge_suspects(hub.clone(), shutdown.clone()));
         tasks.spawn(sum_up(hub.clone(), shutdown.clone()));
         if let Some(tls) = &tls {
             tasks.spawn(tls.clone().watch(shutdown.clone()));
@@ -498,6 +514,24 @@ async fn remove_expired(hub: Arc<Hub>, shutdown: CancellationToken) {
         tokio::select! {
             () = sleep(period) => hub.remove_expired(),
             () = hub.changed_settings.notified() => {}
+            () = shutdown.cancelled() => return,
+        }
+    }
+}
+
+/// Puts messages aside when the consumers that were lost with them had time to come back.
+async fn judge_suspects(hub: Arc<Hub>, shutdown: CancellationToken) {
+    loop {
+        let due = hub.suspects_due();
+        let is_due = async {
+            match due {
+                Some(due) => sleep_until(due.into()).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = is_due => hub.judge_suspects(),
+            () = hub.suspected.notified() => {}
             () = shutdown.cancelled() => return,
         }
     }

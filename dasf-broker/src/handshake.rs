@@ -147,8 +147,14 @@ impl Server {
         let upgrade = upgrade.map(|upgrade| upgrade.protocols([SUBPROTOCOL]));
         let query = Query::new(parts.uri.query());
         let caller = self.authenticate(&parts, &connection)?;
-        if let Route::Seen(seen) = route {
-            return self.show(seen, &parts, caller, upgrade.ok(), &connection);
+        match route {
+            Route::Seen(seen) => {
+                return self.show(seen, &parts, caller, upgrade.ok(), &connection);
+            }
+            Route::Dead(dead) => {
+                return self.dead(dead, &parts, &caller, upgrade.ok(), &connection);
+            }
+            _ => {}
         }
         let upgrade = upgrade.map_err(|error| {
             let reason = format!(
@@ -172,7 +178,7 @@ impl Server {
         let address = connection.address;
         let is_link = self.offers_links && asked.is_some_and(|version| version == link::VERSION);
         match route {
-            Route::Health | Route::Reload | Route::Seen(_) => self.health(),
+            Route::Health | Route::Reload | Route::Seen(_) | Route::Dead(_) => self.health(),
             Route::Producer { style, topic } if is_link => {
                 // A link that connects again may name any of its topics. Each of its frames is checked.
                 let (hub, by) = (self.hub.clone(), caller.clone());

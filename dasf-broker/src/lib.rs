@@ -49,6 +49,7 @@
 //! | `/health` | `ok`, also without a token; status 503 if the store has failed until the broker is started again |
 //! | `/metrics` | the numbers of the broker for Prometheus; needs the feature `metrics` |
 //! | `/api/topics`, `/api/topics/{topic}` | who listens and how much waits, as JSON; with the handshake of a WebSocket, the list of topics comes in text frames |
+//! | `/api/dead`, `/api/dead/{id}` | the requests that are [put aside](#what-is-put-aside), as JSON; with the handshake of a WebSocket, in text frames |
 //! | `/{topic}/status/`, `/{topic}/ping/` | what a Django broker answers there |
 //!
 //! `POST /api/reload`, with the
@@ -67,6 +68,7 @@
 //! | `receiverQueueSize` | [`receiver_queue_size`](Builder::receiver_queue_size) | the largest number of unacknowledged messages of the consumer |
 //! | `negativeAckRedeliveryDelay` | 0 | the milliseconds before a negatively acknowledged message is delivered again; at most an hour |
 //! | `begunBy` | none | the number of a run of a program, of at most 64 bits: see [below](#what-a-consumer-begins) |
+//! | `maxDeaths` | no limit | how many consumers may begin a message and not finish it, before it is [put aside](#what-is-put-aside); at least 1, and only with `begunBy` |
 //! | `module`, `version`, `host`, `process` | none | who the consumer is, for those who watch |
 //! | `maxRedeliverCount` | no limit | the number of redeliveries after which a message becomes a dead letter; at least 1 |
 //! | `deadLetterTopic` | `{topic}-{subscription}-DLQ`, with `-` for `.` and `:` | the topic of the dead letters |
@@ -141,9 +143,9 @@
 //! | right | allows |
 //! |---|---|
 //! | `call` | to send requests to the topic, and to read the answers |
-//! | `serve` | to read the requests of the topic, and to answer its callers |
-//! | `watch` | to see who reads the topic, and how much waits there |
-//! | `admin`, for `*` | to make the broker read its configuration again |
+//! | `serve` | to read the requests of the topic, and to answer its callers; to see, send again and drop those that are [put aside](#what-is-put-aside) |
+//! | `watch` | to see who reads the topic, how much waits there, and what is put aside, without arguments |
+//! | `admin`, for `*` | to make the broker read its configuration again; with `watch`, the same as `serve` with what is put aside |
 //!
 //! A pattern is the name of a topic, in which `*` stands for any characters. A topic of another tenant or
 //! namespace than `public` and `default` has both in front: `lab/default/river`. Unknown keys, and roles and
@@ -301,6 +303,20 @@
 //! not begin to work on the message. So such a consumer that may crash should set `receiverQueueSize` to
 //! little more than the number of messages that it works on at a time.
 //!
+//! ## What is put aside
+//!
+//! With `maxDeaths=N`, a message that N consumers have begun and not finished is put aside: the broker removes it
+//! from the subscription and delivers it no more. If the last consumer was lost, and did not return the message,
+//! this happens six seconds later, unless the consumer connects again. If the message is a request, the broker
+//! sends an error to its response topic. [`dasf_protocol::put_aside`] describes it.
+//!
+//! The broker keeps such requests with their history. `GET /api/dead` lists them, and `GET /api/dead/{id}` shows
+//! one. `POST /api/dead/{id}/retry` sends one to its topic again, as if it had never come, and `POST
+//! /api/dead/{id}/drop` drops it. To see them in the list needs the [right](#users-and-rights) `watch` or `serve`
+//! for the topic; to read their arguments and to change them, `serve`, or `watch` and `admin` for `*`.
+//! [`Builder::max_dead_requests`] and [`Builder::max_dead_bytes`] limit them. If the topic has no dead letters
+//! ([`TopicSettings::dead_letters`]), the broker only tells the caller.
+//!
 //! ## How long a subscription exists
 //!
 //! A subscription continues to exist for [`Builder::subscription_retention`] after its last consumer
@@ -456,6 +472,7 @@ mod account;
 mod budget;
 mod builder;
 mod clock;
+mod dead;
 mod handshake;
 mod hub;
 mod limits;

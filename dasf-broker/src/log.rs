@@ -25,10 +25,12 @@ pub(crate) enum Line {
     FrameIgnored,
     DeadLetter,
     TopicsRemoved,
+    PutAside,
+    DeadDropped,
     Event(EventKind),
 }
 
-const OTHER_LINES: usize = 6;
+const OTHER_LINES: usize = 8;
 
 impl Line {
     fn index(self) -> usize {
@@ -39,6 +41,8 @@ impl Line {
             Self::FrameIgnored => 3,
             Self::DeadLetter => 4,
             Self::TopicsRemoved => 5,
+            Self::PutAside => 6,
+            Self::DeadDropped => 7,
             Self::Event(kind) => OTHER_LINES + kind as usize,
         }
     }
@@ -71,6 +75,8 @@ impl Log {
             "ignored a frame",
             "moved to the dead-letter topic",
             "removed topics without a consumer",
+            "put a request aside",
+            "dropped a request that was put aside",
         ];
         let names = NAMES.into_iter().chain(EventKind::ALL.map(EventKind::text));
         for (counted, line) in self.0.iter().zip(names) {

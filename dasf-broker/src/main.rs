@@ -189,6 +189,14 @@ struct Limits {
     #[arg(long, value_name = "BYTES")]
     max_memory: Option<usize>,
 
+    /// Largest number of requests that are put aside [default: 1000]
+    #[arg(long, value_name = "NUMBER")]
+    max_dead_requests: Option<usize>,
+
+    /// Largest size of all requests that are put aside, in bytes [default: 67108864]
+    #[arg(long, value_name = "BYTES")]
+    max_dead_bytes: Option<usize>,
+
     /// Unacknowledged messages that a consumer may hold, if it names no number itself [default:
     /// 1000]
     #[arg(long, value_name = "NUMBER")]
@@ -248,6 +256,12 @@ impl Arguments {
         );
         let builder = set(builder, limits.max_handshakes, Builder::max_handshakes);
         let builder = set(builder, limits.max_topics, Builder::max_topics);
+        let builder = set(
+            builder,
+            limits.max_dead_requests,
+            Builder::max_dead_requests,
+        );
+        let builder = set(builder, limits.max_dead_bytes, Builder::max_dead_bytes);
         let builder = set(
             builder,
             limits.max_topics_per_connection,

@@ -21,6 +21,9 @@ pub struct Statistics {
     /// Messages that moved to a dead-letter topic after the last redelivery that their consumer
     /// allows. They do not count as acknowledged, and count as published only once.
     pub dead_lettered: u64,
+    /// Messages that the broker put aside, because they ended those who worked on them. They do not count as
+    /// acknowledged.
+    pub put_aside: u64,
     /// Messages that the broker dropped without an acknowledgement: those that made room in its memory,
     /// the oldest messages of full subscriptions while others had room, the messages of topics and
     /// subscriptions that made room, were not durable or were removed by their consumer, requests
@@ -59,6 +62,7 @@ pub(crate) struct Counters {
     pub(crate) redelivered: Counter,
     pub(crate) refused: Counter,
     pub(crate) dead_lettered: Counter,
+    pub(crate) put_aside: Counter,
     pub(crate) dropped: Counter,
     pub(crate) expired: Counter,
     pub(crate) published_bytes: Counter,
@@ -74,6 +78,7 @@ impl Counters {
             redelivered: self.redelivered.get(),
             refused: self.refused.get(),
             dead_lettered: self.dead_lettered.get(),
+            put_aside: self.put_aside.get(),
             dropped: self.dropped.get(),
             expired: self.expired.get(),
             topics: topics as u64,

@@ -55,8 +55,8 @@ impl TopicSettings {
         self
     }
 
-    /// Sets whether a message after its last redelivery becomes a dead letter. If not, the broker drops it.
-    /// Default: it becomes a dead letter.
+    /// Sets whether a message after its last redelivery becomes a dead letter, and whether the broker keeps
+    /// requests that it puts aside. If not, the broker drops them. Default: it keeps them.
     #[must_use]
     pub fn dead_letters(mut self, dead_letters: bool) -> Self {
         self.dead_letters = Some(dead_letters);

@@ -2,6 +2,7 @@
 
 mod api;
 mod call;
+mod dead;
 mod generate;
 mod list;
 mod options;
@@ -34,6 +35,7 @@ fn run() -> Result<(), Error> {
     match &cli.command {
         Command::Ping(options) => ping::run(connection, options),
         Command::List(options) => list::run(connection, options),
+        Command::Dead(command) => dead::run(connection, command),
         Command::Api(options) => api::run(connection, options),
         Command::Call(options) => call::run(connection, options),
         Command::Generate(options) => generate::run(connection, options),

@@ -15,6 +15,7 @@ Examples:
   dasf list                                      list the modules that listen
   dasf api -t arithmetic                         show the functions and classes
   dasf call -t arithmetic add a=1 b=5            call a function
+  dasf dead list                                 list the requests that ended their modules
   dasf generate -t arithmetic --lang python -o arithmetic.py
 
 Exit codes: 0 success, 1 failure, 2 a mistake in the command line or the request, 130 interrupted."
@@ -41,6 +42,9 @@ pub(crate) enum Command {
     Api(Api),
     /// Call a function or a method, and print the result
     Call(Call),
+    /// List, show, send again or drop requests that ended the modules that ran them
+    #[command(subcommand)]
+    Dead(Dead),
     /// Generate a typed client in Rust, Python or TypeScript
     Generate(Generate),
 }
@@ -155,6 +159,82 @@ pub(crate) struct Call {
     /// Do not show progress reports
     #[arg(long)]
     pub(crate) no_progress: bool,
+}
+
+/// What to do with requests that are put aside.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Dead {
+    /// List the requests that the broker has put aside, because they ended the modules that ran them
+    List(DeadList),
+    /// Show such a request with its history and its arguments
+    Show(DeadShow),
+    /// Send such a request to its topic again, as if it had never come
+    Retry(DeadChange),
+    /// Drop such a request
+    Drop(DeadChange),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dasf dead list --websocket-url ws://localhost:8080/ws
+  dasf dead list monte-carlo --json
+  dasf dead list --persistent persistent --topic monte-carlo --group estimators
+
+dasf-broker puts requests aside. At a Pulsar, --topic and --group name the group whose dead letters to list. If it has users, it shows those of the topics that you may watch or serve.")]
+pub(crate) struct DeadList {
+    /// The topics whose requests to list [default: all]
+    #[arg(value_name = "TOPIC")]
+    pub(crate) topics: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) letters: Letters,
+
+    /// Print the list as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) indent: Indent,
+}
+
+/// The dead letters of a group, at a broker that puts no requests aside.
+#[derive(Debug, Args)]
+pub(crate) struct Letters {
+    /// The group of the modules on --topic whose dead letters at a Pulsar to use
+    #[arg(long, value_name = "NAME")]
+    pub(crate) group: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dasf dead show 3b1f6a52-90c4-8d7e-8000-000000000007
+
+The arguments are shown to those who may serve the topic, or watch it and have the right admin.")]
+pub(crate) struct DeadShow {
+    /// The id of the request; 'dasf dead list' shows it
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) letters: Letters,
+
+    /// Print it as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) indent: Indent,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DeadChange {
+    /// The ids of the requests; 'dasf dead list' shows them
+    #[arg(value_name = "ID", required = true)]
+    pub(crate) ids: Vec<String>,
+
+    #[command(flatten)]
+    pub(crate) letters: Letters,
 }
 
 #[derive(Debug, Args)]

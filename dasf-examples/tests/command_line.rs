@@ -80,7 +80,7 @@ fn help_explains_every_option_and_command() {
         "--group",
         "--ack",
         "--receiver-queue-size",
-        "--max-redeliveries",
+        "--max-deaths",
         "--max-workers",
         "--queue-size",
         "--max-payload-size",

@@ -22,6 +22,7 @@
 //! | [`hold`] | how a reader makes a topic keep its messages |
 //! | [`job`] | calls whose answers a broker keeps |
 //! | [`api_info`] | the API description of a module |
+//! | [`put_aside`] | the error of a request that ended the modules that ran it |
 //! | [`reference`](mod@reference) | the targets of `$ref` in the schemas of an API description |
 //! | [`text`] | strings from files and environment variables |
 
@@ -39,6 +40,7 @@ pub mod payload;
 pub mod problem;
 pub mod progress;
 pub mod properties;
+pub mod put_aside;
 pub mod reference;
 pub mod text;
 pub mod topic;

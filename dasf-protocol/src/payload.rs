@@ -161,6 +161,45 @@ pub fn to_text(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// The names of the function in a request.
+#[derive(serde::Deserialize)]
+struct Names<'a> {
+    #[serde(borrow, default)]
+    func_name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    class_name: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    function: Option<Method<'a>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Method<'a> {
+    #[serde(borrow, default)]
+    func_name: Option<Cow<'a, str>>,
+}
+
+/// Returns the name of the function or the method that a request calls, for people. `None` if the bytes are
+/// no request, such as those of a fragment.
+///
+/// ```
+/// use dasf_protocol::payload::function_name;
+///
+/// assert_eq!(function_name(br#"{"func_name": "add", "a": 1}"#).as_deref(), Some("add"));
+/// let method = br#"{"class_name": "Greeter", "function": {"func_name": "greet"}}"#;
+/// assert_eq!(function_name(method).as_deref(), Some("Greeter.greet"));
+/// assert_eq!(function_name(br#"{"func_name": "ad"#), None);
+/// ```
+pub fn function_name(request: &[u8]) -> Option<String> {
+    let text = to_text(request);
+    let names: Names<'_> = serde_json::from_str(&text).ok()?;
+    let method = names.function.and_then(|function| function.func_name);
+    match (names.class_name, method) {
+        (Some(class), Some(method)) => Some(format!("{class}.{method}")),
+        (Some(class), None) => Some(class.into_owned()),
+        (None, _) => names.func_name.map(Cow::into_owned),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -127,6 +127,22 @@ pub fn printable(text: &str) -> String {
     lines.collect::<Vec<_>>().join("; ")
 }
 
+/// Returns the beginning of a text, at most `max` characters, with spaces for those that [are
+/// hidden](is_hidden), and whether this is the whole text.
+///
+/// ```
+/// use dasf_protocol::text::excerpt;
+///
+/// assert_eq!(excerpt("a\u{1b}b", 9), ("a b".to_owned(), true));
+/// assert_eq!(excerpt("abc", 2), ("ab".to_owned(), false));
+/// ```
+pub fn excerpt(text: &str, max: usize) -> (String, bool) {
+    let mut characters = text.chars();
+    let shown = characters.by_ref().take(max);
+    let shown = shown.map(|it| if is_hidden(it) { ' ' } else { it });
+    (shown.collect(), characters.next().is_none())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,7 @@
 //! | call a module through typed functions | the `Client` that `#[dasf::module]` generates, built with [`client::ClientBuilder`] |
 //! | call any module | [`client::Caller`] |
 //! | list the modules that listen | [`list_modules`] |
+//! | see the requests that ended their modules, send them again or drop them | [`dead_requests`], [`dead_request`], [`retry_dead_request`], [`drop_dead_request`] |
 //! | draw the progress of a call | [`show_progress`] |
 //! | run the command line of a module | [`cli::run`] |
 
@@ -34,6 +35,7 @@ pub mod cli;
 pub mod client;
 #[cfg(feature = "module")]
 mod context;
+mod dead_requests;
 mod discovery;
 mod duration;
 #[cfg(feature = "cli")]
@@ -68,6 +70,10 @@ mod written;
 pub use address::{Address, AddressError, Persistence, PulsarAddress};
 #[cfg(feature = "module")]
 pub use context::Context;
+pub use dead_requests::{
+    DeadAttempt, DeadConsumer, DeadRequest, DeadRequestDetails, dead_letters, dead_request,
+    dead_requests, drop_dead_letter, drop_dead_request, retry_dead_letter, retry_dead_request,
+};
 pub use discovery::{ListedModule, list_modules};
 #[cfg(feature = "module")]
 pub use host::{Acknowledge, Host, HostOptions, OptionsError, StartError};

@@ -5,7 +5,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use dasf_protocol::text::printable;
-use dasf_protocol::{ErrorInfo, payload};
+use dasf_protocol::{ErrorInfo, payload, put_aside};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -41,6 +41,8 @@ pub enum FailureKind {
     Processing,
     /// The module has too many requests, or holds too much memory for them.
     Overflow,
+    /// The request ended the modules that ran it, so the broker does not deliver it again.
+    PutAside,
 }
 
 /// The whole text of an overflow, on the wire and for people.
@@ -50,12 +52,13 @@ const OVERFLOW: &str = "request rejected due to queue overflow, try again later"
 const NOT_ALLOWED: &str = "not_allowed";
 
 impl FailureKind {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Validation,
         Self::NotAllowed,
         Self::Execution,
         Self::Processing,
         Self::Overflow,
+        Self::PutAside,
     ];
 
     /// Returns the words with which the protocol begins the text of a failure of this kind, for
@@ -67,11 +70,12 @@ impl FailureKind {
             Self::Execution => "error executing request",
             Self::Processing => "error processing request",
             Self::Overflow => OVERFLOW,
+            Self::PutAside => put_aside::PREFIX,
         }
     }
 
     /// Returns the words with which the `Display` text of a failure of this kind begins:
-    /// `validating`, `not allowed`, `executing` or `processing`. For an overflow it is the whole text.
+    /// `validating`, `not allowed`, `executing`, `processing` or `put aside`. For an overflow it is the whole text.
     pub fn name(self) -> &'static str {
         match self {
             Self::Validation => "validating",
@@ -79,6 +83,7 @@ impl FailureKind {
             Self::Execution => "executing",
             Self::Processing => "processing",
             Self::Overflow => OVERFLOW,
+            Self::PutAside => "put aside",
         }
     }
 

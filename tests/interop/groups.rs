@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use dasf::broker::{ConnectError, Feature};
+use dasf::broker::{
+    ConnectError, Feature, dead_letters, dead_request, drop_dead_letter, retry_dead_letter,
+    retry_dead_request,
+};
 use dasf::client::ClientBuilder;
 use dasf::host::StartError;
 use dasf::protocol::{Topic, payload};
@@ -300,16 +303,10 @@ async fn put_aside(aside: &mut Socket) -> (serde_json::Value, serde_json::Value)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_kills_modules_becomes_a_dead_letter_of_the_embedded_broker() {
+async fn a_request_that_kills_modules_is_put_aside_by_the_embedded_broker() {
     let broker = TestBroker::embedded().await;
-    let options = options(Acknowledge::Completed).max_redeliveries(1);
+    let options = options(Acknowledge::Completed).max_deaths(1);
     let team = Team::new(&broker, "aside", options).await;
-    let dead_letters = format!("{}-{GROUP}-DLQ", team.topic);
-    if let TestBroker::Embedded(embedded) = &broker {
-        embedded.let_modules_use(&dead_letters);
-    }
-    let aside = broker.consumer_url(&dead_letters, "reader");
-    let mut aside = Socket::open(&aside).await;
     let client = team.connect().await;
     let call = client.hold(team.topic.as_str()).into_future();
     let call = tokio::spawn(call);
@@ -318,16 +315,28 @@ async fn a_request_that_kills_modules_becomes_a_dead_letter_of_the_embedded_brok
         team.gate.arrivals(count + 1).await;
         worker.kill();
     }
+    // Another module does not get it.
     let cyd = team.start("cyd").await;
-    let (request, properties) = put_aside(&mut aside).await;
-    assert_eq!(request["func_name"], "hold");
-    assert_eq!(properties["messageType"], "request");
-    assert_eq!(*team.gate.arrived.borrow(), ["ada", "bob"]);
     let error = soon("the error", call).await.unwrap().unwrap_err();
     let CallError::Module(failure) = error else {
         panic!("{error}")
     };
-    assert_eq!(failure.kind(), Some(FailureKind::Processing));
+    assert_eq!(failure.kind(), Some(FailureKind::PutAside));
+    assert_eq!(failure.details().unwrap()["deaths"], 1);
+    assert_eq!(*team.gate.arrived.borrow(), ["ada", "bob"]);
+    let id = failure.details().unwrap()["id"].as_str().unwrap();
+    let dead = dead_request(team.address.clone(), id).await.unwrap();
+    assert_eq!(dead.dead.topic, team.topic.as_str());
+    assert_eq!(dead.dead.subscription.as_deref(), Some(GROUP));
+    assert_eq!(dead.dead.function.as_deref(), Some("hold"));
+    assert!(
+        dead.request
+            .is_some_and(|request| request.contains("\"hold\""))
+    );
+    // It is not its fault any more.
+    team.gate.open();
+    retry_dead_request(team.address.clone(), id).await.unwrap();
+    assert_eq!(team.gate.arrivals(3).await, ["ada", "bob", "cyd"]);
     cyd.stop().await;
 }
 
@@ -338,7 +347,7 @@ async fn a_module_that_lost_only_its_connection_has_not_ended_with_its_request()
     let TestBroker::Embedded(embedded) = &broker else {
         panic!("not embedded")
     };
-    let options = options(Acknowledge::Completed).max_redeliveries(1);
+    let options = options(Acknowledge::Completed).max_deaths(1);
     let team = Team::new(&broker, "flaps", options).await;
     let topic = &team.topic;
     for links in [true, false] {
@@ -389,10 +398,14 @@ async fn a_request_that_cannot_be_answered_becomes_a_dead_letter_of_pulsar() {
         panic!("no Pulsar")
     };
     let options = options(Acknowledge::Completed)
-        .max_redeliveries(1)
+        .max_deaths(1)
         .producer_connection_timeout(Duration::ZERO);
     let team = Team::new(&broker, "aside", options).await;
     let topic = &team.topic;
+    let group = GROUP.parse().unwrap();
+    let address = || team.address.clone();
+    // A Pulsar keeps letters for subscriptions that exist.
+    assert_eq!(dead_letters(address(), topic, &group).await.unwrap(), []);
     let aside = format!("{topic}-{GROUP}-DLQ/reader");
     let aside = pulsar.url("consumer", "persistent", &aside);
     let mut aside = Socket::open(&aside).await;
@@ -420,6 +433,38 @@ async fn a_request_that_cannot_be_answered_becomes_a_dead_letter_of_pulsar() {
     let arrived = team.gate.arrived.borrow().len();
     assert_eq!(arrived, 1, "the answer was remembered");
     ada.stop().await;
+
+    let letters = dead_letters(address(), topic, &group).await.unwrap();
+    let [letter] = &letters[..] else {
+        panic!("{letters:?}")
+    };
+    assert_eq!(letter.dead.function.as_deref(), Some("hold"));
+    assert_eq!(letter.dead.topic, topic.as_str());
+    assert_eq!(letter.context.as_deref(), Some("1"));
+    assert!(
+        letter
+            .request
+            .as_ref()
+            .is_some_and(|it| it.contains("\"hold\""))
+    );
+    let id = &letter.dead.id;
+    let unknown = retry_dead_letter(address(), topic, &group, "CAAQAA==").await;
+    assert_eq!(unknown, Ok(false));
+    let retried = retry_dead_letter(address(), topic, &group, id).await;
+    assert_eq!(retried, Ok(true));
+    assert_eq!(dead_letters(address(), topic, &group).await.unwrap(), []);
+    // It runs again, and cannot be answered again.
+    let bob = team.start("bob").await;
+    assert_eq!(team.gate.arrivals(2).await, ["ada", "bob"]);
+    put_aside(&mut aside).await;
+    bob.stop().await;
+    let letters = dead_letters(address(), topic, &group).await.unwrap();
+    let [letter] = &letters[..] else {
+        panic!("{letters:?}")
+    };
+    let dropped = drop_dead_letter(address(), topic, &group, &letter.dead.id).await;
+    assert_eq!(dropped, Ok(true));
+    assert_eq!(dead_letters(address(), topic, &group).await.unwrap(), []);
 }
 
 /// The client in the WebSocket proxy of Pulsar holds the same number of messages in addition.

@@ -659,8 +659,8 @@ async fn unsupported_options_of_mqtt_are_refused() {
     for (options, remedy) in [
         (alone, "--group NAME"),
         (
-            in_group(Acknowledge::Completed).max_redeliveries(3),
-            "remove --max-redeliveries",
+            in_group(Acknowledge::Completed).max_deaths(3),
+            "remove --max-deaths",
         ),
     ] {
         let refused = try_start("refused", address.clone(), "refused", options).await;

@@ -1,4 +1,4 @@
-//! The audit log: who came in, who was refused, and whose rights have changed.
+//! The audit log: who came in, who was refused, whose rights have changed, and who changed what is put aside.
 //!
 //! A thread writes the lines, so that nothing waits for the disk.
 
@@ -34,6 +34,8 @@ pub(crate) struct Event<'a> {
     pub(crate) topic: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) right: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) message_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) status: Option<u16>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -261,6 +261,25 @@ impl Access {
         });
     }
 
+    /// Records that a caller has sent a request again that was put aside, or has dropped it.
+    pub(crate) fn record_dead(
+        &self,
+        caller: &Caller,
+        event: &'static str,
+        id: &str,
+        topic: &str,
+        address: SocketAddr,
+    ) {
+        self.record(&Event {
+            event,
+            user: caller.0.as_ref().map(|identity| name_of(&identity.user)),
+            address: Some(address),
+            topic: Some(topic),
+            message_id: Some(id),
+            ..Event::default()
+        });
+    }
+
     /// Records that a peer was refused because of who it is.
     pub(crate) fn record_refusal(&self, refusal: &Refusal, address: SocketAddr, path: &str) {
         if !matches!(

@@ -6,6 +6,7 @@
 mod consumer;
 mod dead_letter;
 mod producer;
+mod put_aside;
 mod recent;
 mod removal;
 mod restore;
@@ -25,6 +26,7 @@ use crate::access::Owners;
 use crate::account::{Account, Thing};
 use crate::budget::Budget;
 use crate::clock::now;
+use crate::dead::DeadRequests;
 use crate::limits::Limits;
 use crate::log::{Line, Log};
 use crate::message::{Message, MessageIds, Origin};
@@ -34,6 +36,7 @@ use crate::topic::{AttachError, Effects, GoneReaders, Topic, TopicName};
 use crate::topic_settings::TopicRule;
 pub(crate) use consumer::Consumer;
 pub(crate) use producer::Producer;
+use put_aside::Suspicions;
 use recent::RecentReaders;
 pub(crate) use removal::TopicQuota;
 use removal::{Removed, remove_junk};
@@ -59,6 +62,11 @@ pub(crate) struct Hub {
     gone: Arc<GoneReaders>,
     owners: Arc<Owners>,
     recent: RecentReaders,
+    /// The requests that are put aside.
+    dead: Mutex<DeadRequests>,
+    suspicions: Mutex<Suspicions>,
+    /// Tells that topics have new suspects.
+    pub(crate) suspected: Notify,
     topics: Mutex<Topics>,
     room: Mutex<RoomMaker>,
 }
@@ -89,7 +97,6 @@ impl Hub {
         Self {
             rules: Mutex::new(Rules::new(&limits, &limits.configured_topics)),
             changed_settings: Notify::new(),
-            limits,
             counters: Arc::default(),
             log: Log::default(),
             origin,
@@ -97,8 +104,15 @@ impl Hub {
             gone: Arc::default(),
             owners: Arc::default(),
             recent: RecentReaders::default(),
+            dead: Mutex::new(DeadRequests::new(
+                limits.max_dead_requests,
+                limits.max_dead_bytes,
+            )),
+            suspicions: Mutex::default(),
+            suspected: Notify::new(),
             topics: Mutex::default(),
             room: Mutex::default(),
+            limits,
         }
     }
 
@@ -232,15 +246,16 @@ impl Hub {
         }
     }
 
-    /// Publishes the dead letters of a change of the topic `name`, logs its events, and wakes tasks.
+    /// Publishes the dead letters of a change of the topic `name`, puts messages aside, logs its events, and
+    /// wakes tasks.
     /// The caller must hold no lock.
     pub(crate) fn apply_effects(&self, name: &TopicName, effects: &mut Effects) {
         self.report(name, effects);
         effects.wake();
     }
 
-    /// Publishes the dead letters of a change of the topic `name`, and logs its events. The tasks to wake
-    /// stay.
+    /// Publishes the dead letters of a change of the topic `name`, puts messages aside, and logs its events.
+    /// The tasks to wake stay.
     fn report(&self, name: &TopicName, effects: &mut Effects) {
         for event in effects.events.drain(..) {
             if self.log.allows(Line::Event(event.kind)) {
@@ -249,6 +264,12 @@ impl Hub {
         }
         for letter in std::mem::take(&mut effects.dead_letters) {
             self.dead_letter(name, &letter, effects);
+        }
+        for aside in std::mem::take(&mut effects.put_aside) {
+            self.put_aside(name, aside);
+        }
+        if let Some(due) = effects.suspects_due.take() {
+            self.suspect(name, due);
         }
     }
 
@@ -305,6 +326,7 @@ mod tests {
         receiver_queue_size: None,
         redelivery_delay: Duration::ZERO,
         dead_letters: None,
+        max_deaths: None,
         run: None,
         hold: HoldOption::None,
     };

@@ -7,11 +7,12 @@ use std::time::SystemTime;
 use tracing::warn;
 
 use super::Hub;
+use super::put_aside::of_requests;
 use crate::budget::Budget;
 use crate::clock::now;
 use crate::limits::Limits;
 use crate::message::{Keeping, Message, MessageIds, Origin};
-use crate::store::{Counts, QueueId, Restored, Store};
+use crate::store::{Counts, Home, QueueId, Restored, Store};
 use crate::topic::{AttachError, Topic};
 
 /// The contents of messages that are on the disk may use this part of the largest memory.
@@ -51,6 +52,13 @@ impl Hub {
         for record in queues {
             let kept = messages.remove(&record.id).unwrap_or_default();
             let name = record.topic.clone();
+            if let Some(text) = &record.dead {
+                let tenure = of_requests();
+                let home = Home::restored(&keeping.store, record.id, &name, &tenure);
+                let kept = kept.into_iter().map(|(message, _)| message);
+                hub.restore_dead(name, text, home, kept.collect());
+                continue;
+            }
             let restore = |topic: &mut Topic| -> Result<(), AttachError> {
                 topic.restore(&keeping.store, record, kept, now);
                 Ok(())

@@ -19,8 +19,8 @@ pub(super) struct RoomMaker {
 const ROOM_INTERVAL: Duration = Duration::from_millis(100);
 
 impl Hub {
-    /// Returns whether the memory of the broker has room. If it is full, messages that nobody reads make
-    /// room first, those of the topic with the most of them before others. Then the topic with the most
+    /// Returns whether the memory of the broker has room. If it is full, requests that are put aside make
+    /// room first, and then messages that nobody reads, those of the topic with the most of them before others. Then the topic with the most
     /// memory loses messages, unless it is the topic `name` itself, which asks for room.
     pub(super) fn has_room(&self, name: &TopicName) -> bool {
         let budget = &self.origin.budget;
@@ -37,6 +37,7 @@ impl Hub {
         }
         // Some more room than needed, so that the next search is not due at once.
         let target = budget.max() - budget.max() / 16;
+        self.shrink_dead(target);
         let mut effects = self.shrink(Victims::Unread, None, target);
         if budget.is_exceeded() {
             effects.extend(self.shrink(Victims::Read, Some(name), target));

@@ -16,6 +16,8 @@ pub(crate) struct Gauges {
     pub(crate) listeners: usize,
     pub(crate) waiting: usize,
     pub(crate) unacknowledged: usize,
+    pub(crate) dead_requests: usize,
+    pub(crate) dead_bytes: usize,
 }
 
 impl Hub {
@@ -37,7 +39,15 @@ impl Hub {
 
     #[cfg(feature = "metrics")]
     pub(crate) fn gauges(&self) -> Gauges {
-        let mut gauges = Gauges::default();
+        let (dead_requests, dead_bytes) = {
+            let dead = lock(&self.dead);
+            (dead.len(), dead.bytes())
+        };
+        let mut gauges = Gauges {
+            dead_requests,
+            dead_bytes,
+            ..Gauges::default()
+        };
         for (_, topic) in self.all_topics() {
             let topic = lock(&topic);
             let (subscriptions, listeners) = topic.readers();
@@ -55,7 +65,12 @@ impl Hub {
     pub(crate) fn view(&self, name: &TopicName) -> Option<TopicView> {
         let topic = lock(&self.topics).get(name).cloned()?;
         let view = lock(&topic).view(now());
-        Some(view)
+        Some(self.with_dead_count(name, view))
+    }
+
+    fn with_dead_count(&self, name: &TopicName, mut view: TopicView) -> TopicView {
+        view.dead_requests = lock(&self.dead).count_of(name);
+        view
     }
 
     /// Returns what one may see of the topics after a name in the order of names, at most `limit`, and
@@ -85,7 +100,7 @@ impl Hub {
             if views.len() == limit {
                 return (views, true);
             }
-            views.push(view);
+            views.push(self.with_dead_count(name, view));
         }
         (views, false)
     }

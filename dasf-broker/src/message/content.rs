@@ -1,6 +1,7 @@
 //! The content of a message, and its deliveries.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::time::SystemTime;
 
 use axum::body::Bytes;
@@ -117,8 +118,23 @@ impl Content {
         }
     }
 
+    /// Returns the bytes of the payload. A payload that is not base64 has none.
+    pub(crate) fn payload(&self) -> Bytes {
+        match self {
+            Self::Text(text) => {
+                let parts = serde_json::from_str::<TextParts<'_>>(text).ok();
+                let payload = parts.and_then(|parts| parts.payload).map(RawValue::get);
+                let payload: Cow<'_, str> = payload
+                    .and_then(|payload| serde_json::from_str(payload).ok())
+                    .unwrap_or_default();
+                payload::decode(&payload).unwrap_or_default().into()
+            }
+            Self::Link(content) => content.read(|_, _, payload| payload),
+        }
+    }
+
     /// Runs a function on the JSON object of the properties.
-    pub(super) fn with_properties<T>(&self, read: impl FnOnce(Option<&str>) -> T) -> T {
+    pub(crate) fn with_properties<T>(&self, read: impl FnOnce(Option<&str>) -> T) -> T {
         match self {
             Self::Text(text) => {
                 let parts = serde_json::from_str::<TextParts<'_>>(text).ok();
@@ -213,6 +229,24 @@ fn delivery_text(id: Uuid, time: SystemTime, fields: &str) -> String {
 pub(super) fn fields(text: &str) -> &str {
     let tail = &text[HEAD_END..];
     tail.strip_prefix(',').unwrap_or(tail)
+}
+
+/// Returns fields of a text frame with other properties.
+pub(super) fn with_other_properties(
+    fields: &str,
+    change: impl FnOnce(Option<&str>) -> Option<String>,
+) -> String {
+    const PROPERTIES: &str = "properties";
+    let frame = format!("{{{fields}");
+    // The broker has parsed the frame before. A key may be there twice; then the last one counts.
+    let parsed: Option<BTreeMap<&str, Box<RawValue>>> = serde_json::from_str(&frame).ok();
+    let changed = parsed.and_then(|mut parts| {
+        let properties = change(parts.get(PROPERTIES).map(|it| it.get()))?;
+        parts.insert(PROPERTIES, RawValue::from_string(properties).ok()?);
+        serde_json::to_string(&parts).ok()
+    });
+    let changed = changed.as_deref().and_then(|frame| frame.get(1..));
+    changed.unwrap_or(fields).to_owned()
 }
 
 /// Returns the frame of a link for a message that came as text.

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 /// Numbers the messages of a broker, and writes the numbers as UUIDs.
 ///
@@ -59,6 +60,11 @@ impl MessageIds {
 
     pub(super) fn uuid(&self, sequence: u64) -> Uuid {
         Uuid::from_u64_pair(self.run, VARIANT | sequence)
+    }
+
+    /// Returns the id of the message with this number.
+    pub(crate) fn id(&self, sequence: u64) -> Hyphenated {
+        self.uuid(sequence).hyphenated()
     }
 
     /// Returns the number of the message with this id, if this run of the broker made the id.

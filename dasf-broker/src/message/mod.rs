@@ -251,6 +251,31 @@ impl Message {
         }
     }
 
+    /// Returns a new message of the same topic with the same fields, but for what no longer holds: the time
+    /// that its caller waits, and that it has been published before.
+    pub(crate) fn anew(
+        content: &Content,
+        origin: &Origin,
+        budget: &Arc<Budget>,
+        published: Instant,
+        topic: &Topic,
+    ) -> Self {
+        match content {
+            Content::Text(text) => {
+                let fields =
+                    content::with_other_properties(content::fields(text), stamp::without_times);
+                Self::from_text(origin, budget, published, &fields)
+            }
+            Content::Link(content) => content.read(|context, properties, payload| {
+                let changed = stamp::without_times(properties);
+                let properties = changed.as_deref().or(properties);
+                Self::from_link(
+                    origin, budget, published, topic, context, properties, &payload,
+                )
+            }),
+        }
+    }
+
     /// Returns the budget of which the message uses a part.
     pub(crate) fn budget(&self) -> &Arc<Budget> {
         self.charge.budget()

@@ -4,11 +4,13 @@
 //! otherwise a message that waits until the broker knows users would seem to come from one of them.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use dasf_protocol::properties::key;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use crate::access::Kind;
 
@@ -102,6 +104,19 @@ pub(crate) fn add(properties: Option<&str>, stamp: &str) -> String {
     let is_empty = fields.trim_ascii_start().starts_with('}');
     let separator = if is_empty { "" } else { "," };
     ["{", stamp, separator, fields].concat()
+}
+
+/// Returns properties without what holds only for the first time that a message is published: the time that
+/// its caller waits, and that it is published again. `None` if they contain neither.
+pub(super) fn without_times(properties: Option<&str>) -> Option<String> {
+    const OF_ONE_TIME: [&str; 2] = [key::TIMEOUT_MS, key::REPEATED];
+    let mut kept: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(properties?).ok()?;
+    let before = kept.len();
+    kept.retain(|name, _| !OF_ONE_TIME.contains(&&**name));
+    match kept.len() < before {
+        true => serde_json::to_string(&kept).ok(),
+        false => None,
+    }
 }
 
 /// Returns the kind of a message with these properties.

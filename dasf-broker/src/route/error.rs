@@ -10,7 +10,8 @@ pub(crate) enum RouteError {
          /ws/{{topic}} (publish) and /ws/{{topic}}/{{subscription}} (consume), and in the Pulsar style\n\
          /ws/v2/producer/{{persistence}}/{{tenant}}/{{namespace}}/{{topic}} and\n\
          /ws/v2/consumer/{{persistence}}/{{tenant}}/{{namespace}}/{{topic}}/{{subscription}};\n\
-         pages are /health, /metrics, /api/topics, /api/topics/{{topic}}, /{{topic}}/status/ and /{{topic}}/ping/"
+         pages are /health, /metrics, /api/topics, /api/topics/{{topic}}, /api/dead, /api/dead/{{id}},\n\
+         /{{topic}}/status/ and /{{topic}}/ping/"
     )]
     Unknown,
     #[error(transparent)]
@@ -45,6 +46,12 @@ pub(crate) enum RouteError {
         "begunBy is {value:?}; use an integer of at most 64 bits that no other program uses, or leave it out"
     )]
     BegunBy { value: String },
+    #[error("maxDeaths is {value:?}; use an integer of at least 1, or leave it out")]
+    MaxDeaths { value: String },
+    #[error(
+        "maxDeaths needs begunBy, because the broker counts what consumers report; add it, or leave both out"
+    )]
+    MaxDeathsAlone,
     #[error("maxRedeliverCount is {value:?}; use an integer of at least 1, or leave it out")]
     MaxRedeliverCount { value: String },
     #[error("limit is {value:?}; use an integer of at least 1")]

@@ -6,5 +6,5 @@ mod path;
 mod query;
 
 pub(crate) use error::RouteError;
-pub(crate) use path::{Route, Seen, Style};
+pub(crate) use path::{Dead, Route, Seen, Style};
 pub(crate) use query::Query;

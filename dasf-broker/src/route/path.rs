@@ -21,6 +21,8 @@ pub(crate) enum Route {
     Reload,
     /// What one may see of the broker.
     Seen(Seen),
+    /// The requests that are put aside.
+    Dead(Dead),
     Producer {
         style: Style,
         topic: TopicName,
@@ -47,6 +49,19 @@ pub(crate) enum Seen {
     Ping(TopicName),
 }
 
+/// What a request about the requests that are put aside wants. A text is the id of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Dead {
+    /// `/api/dead`
+    All,
+    /// `/api/dead/{id}`
+    One(String),
+    /// `/api/dead/{id}/retry`
+    Retry(String),
+    /// `/api/dead/{id}/drop`
+    Drop(String),
+}
+
 impl Route {
     /// Reads the path of a request line. It ignores empty segments, so base URLs may end in `/`. The
     /// number of segments decides the style: `/ws/v2/x` is the DASF topic `v2`. Below `/ws` there are only
@@ -61,6 +76,10 @@ impl Route {
             ["api", "reload"] => Ok(Self::Reload),
             ["metrics"] => Ok(Self::Seen(Seen::Metrics)),
             ["api", "topics"] => Ok(Self::Seen(Seen::Topics)),
+            ["api", "dead"] => Ok(Self::Dead(Dead::All)),
+            ["api", "dead", id] => Ok(Self::Dead(Dead::One(decode(id)?.into_owned()))),
+            ["api", "dead", id, "retry"] => Ok(Self::Dead(Dead::Retry(decode(id)?.into_owned()))),
+            ["api", "dead", id, "drop"] => Ok(Self::Dead(Dead::Drop(decode(id)?.into_owned()))),
             ["api", "topics", topic] => {
                 let topic = decode(topic)?.parse::<Topic>()?.into();
                 Ok(Self::Seen(Seen::Topic(topic)))
@@ -255,6 +274,13 @@ mod tests {
                 assert_eq!(Route::parse(&path), Ok(Route::Seen(seen)), "{path}");
             }
         }
+        let dead = |path| Route::parse(path).unwrap();
+        assert_eq!(dead("/api/dead/"), Route::Dead(Dead::All));
+        let id = || "a b".to_owned();
+        assert_eq!(dead("/api/dead/a%20b"), Route::Dead(Dead::One(id())));
+        let path = "/api/dead/a%20b/retry";
+        assert_eq!(dead(path), Route::Dead(Dead::Retry(id())));
+        assert_eq!(dead("/api/dead/a%20b/drop/"), Route::Dead(Dead::Drop(id())));
         assert_eq!(Route::parse("/metrics"), Ok(Route::Seen(Seen::Metrics)));
         assert_eq!(Route::parse("/api//topics/"), Ok(Route::Seen(Seen::Topics)));
         // Below /ws there are only producers and consumers.

@@ -132,6 +132,7 @@ impl<'a> Query<'a> {
             retention,
             receiver_queue_size,
             redelivery_delay,
+            max_deaths: self.max_deaths(run)?,
             run,
             dead_letters: self.dead_letters(topic, subscription)?,
         })
@@ -153,6 +154,21 @@ impl<'a> Query<'a> {
             None | Some("Latest") => Ok(HoldOption::None),
             Some(other) => Err(RouteError::InitialPosition {
                 value: other.to_owned(),
+            }),
+        }
+    }
+
+    /// Returns how many consumers may end while they work on a message. The broker counts those that report
+    /// what they begin.
+    fn max_deaths(&self, run: Option<RunId>) -> Result<Option<u32>, RouteError> {
+        let Some(value) = self.get("maxDeaths")? else {
+            return Ok(None);
+        };
+        match value.parse::<NonZeroU32>() {
+            Ok(_) if run.is_none() => Err(RouteError::MaxDeathsAlone),
+            Ok(deaths) => Ok(Some(deaths.get())),
+            Err(_) => Err(RouteError::MaxDeaths {
+                value: value.into_owned(),
             }),
         }
     }
@@ -294,6 +310,7 @@ mod tests {
                 receiver_queue_size: None,
                 redelivery_delay: Duration::ZERO,
                 dead_letters: None,
+                max_deaths: None,
                 run: None,
                 hold: HoldOption::None,
             })
@@ -306,7 +323,7 @@ mod tests {
             options(
                 Some(
                     "token=a&subscriptionType=Shared&receiverQueueSize=4&subscriptionMode=NonDurable&onClose=HandOver\
-                     &subscriptionRetention=86400&negativeAckRedeliveryDelay=2500&begunBy=18446744073709551615"
+                     &subscriptionRetention=86400&negativeAckRedeliveryDelay=2500&begunBy=18446744073709551615&maxDeaths=2"
                 ),
                 Style::Pulsar
             ),
@@ -318,6 +335,7 @@ mod tests {
                 receiver_queue_size: Some(4),
                 redelivery_delay: Duration::from_millis(2500),
                 dead_letters: None,
+                max_deaths: Some(2),
                 run: Some(RunId(u64::MAX)),
                 hold: HoldOption::None,
             })
@@ -343,6 +361,9 @@ mod tests {
             "begunBy=",
             "begunBy=-1",
             "begunBy=18446744073709551616",
+            "maxDeaths=2",
+            "begunBy=1&maxDeaths=0",
+            "begunBy=1&maxDeaths=many",
             "maxRedeliverCount=",
             "maxRedeliverCount=0",
             "maxRedeliverCount=-1",

@@ -20,7 +20,7 @@ use crate::refusal::Refusal;
 /// The numbers at one time.
 #[derive(Debug)]
 struct Numbers {
-    counters: [(&'static str, &'static str, Option<Unit>, u64); 10],
+    counters: [(&'static str, &'static str, Option<Unit>, u64); 11],
     gauges: Vec<(&'static str, &'static str, Option<Unit>, u64)>,
     commits: Option<u64>,
 }
@@ -48,6 +48,8 @@ impl Numbers {
             listeners,
             waiting,
             unacknowledged,
+            dead_requests,
+            dead_bytes,
         } = hub.gauges();
         let (budget, outgoing) = (&hub.origin.budget, &hub.outgoing);
         let store = hub.origin.keeping.as_ref().map(|keeping| &keeping.store);
@@ -95,6 +97,24 @@ impl Numbers {
                 "Messages that consumers have and did not acknowledge",
                 None,
                 number(unacknowledged),
+            ),
+            (
+                "dead_requests",
+                "Requests that are put aside",
+                None,
+                number(dead_requests),
+            ),
+            (
+                "dead_requests_max",
+                "The limit max_dead_requests",
+                None,
+                number(hub.limits.max_dead_requests),
+            ),
+            (
+                "dead",
+                "The size of the requests that are put aside",
+                Some(Unit::Bytes),
+                number(dead_bytes),
             ),
             (
                 "memory",
@@ -156,6 +176,12 @@ impl Numbers {
                     "Messages that moved to a dead-letter topic",
                     None,
                     counters.dead_lettered.get(),
+                ),
+                (
+                    "messages_put_aside",
+                    "Messages put aside, because they ended those who worked on them",
+                    None,
+                    counters.put_aside.get(),
                 ),
                 (
                     "messages_dropped",

@@ -1,5 +1,6 @@
-//! What one may see of a broker over HTTP: its numbers, who listens, and how much waits.
+//! What one may see of a broker over HTTP: its numbers, who listens, how much waits, and what is put aside.
 
+mod dead;
 #[cfg(feature = "metrics")]
 mod metrics;
 #[cfg(not(feature = "metrics"))]
@@ -57,16 +58,7 @@ impl Asked {
                 value: value.to_owned(),
             }),
         };
-        let limit = match query.get("limit")? {
-            None => PAGE,
-            Some(value) => match value.parse() {
-                Ok(limit @ 1..) => MAX_PAGE.min(limit),
-                _ => {
-                    let value = value.into_owned();
-                    return Err(RouteError::Limit { value });
-                }
-            },
-        };
+        let limit = limit(query)?;
         let after = query.get("after")?.unwrap_or_default().into_owned();
         Ok(Self {
             after,
@@ -85,6 +77,20 @@ impl Asked {
             next: last.map(|last| last.topic.clone()),
             topics,
         }
+    }
+}
+
+/// Returns how many entries a request asks for.
+fn limit(query: &Query<'_>) -> Result<usize, RouteError> {
+    match query.get("limit")? {
+        None => Ok(PAGE),
+        Some(value) => match value.parse() {
+            Ok(limit @ 1..) => Ok(MAX_PAGE.min(limit)),
+            _ => {
+                let value = value.into_owned();
+                Err(RouteError::Limit { value })
+            }
+        },
     }
 }
 
@@ -119,11 +125,11 @@ impl Server {
             Seen::Topics => {
                 let asked = Asked::read(&Query::new(parts.uri.query()))?;
                 match upgrade {
-                    None => json(&asked.page(&self.hub, &watcher)),
+                    None => Ok(json(serialized(&asked.page(&self.hub, &watcher))?)),
                     Some(upgrade) => self.list(upgrade, asked, watcher, connection),
                 }
             }
-            Seen::Topic(name) => json(&self.watched(&watcher, &name)?),
+            Seen::Topic(name) => Ok(json(serialized(&self.watched(&watcher, &name)?)?)),
             Seen::Status(name) => Ok(status(&self.watched(&watcher, &name)?)),
             // The connections of all listeners are pinged all the time.
             Seen::Ping(name) => {
@@ -200,9 +206,12 @@ fn html(status: StatusCode, text: &'static str) -> Response {
     (status, [(header::CONTENT_TYPE, kind)], text).into_response()
 }
 
-fn json(value: &impl Serialize) -> Result<Response, Refusal> {
-    let text = serde_json::to_string(value)
-        .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error))?;
+fn serialized(value: &impl Serialize) -> Result<String, Refusal> {
+    serde_json::to_string(value)
+        .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, error))
+}
+
+fn json(text: String) -> Response {
     let kind = HeaderValue::from_static("application/json");
-    Ok(([(header::CONTENT_TYPE, kind)], text).into_response())
+    ([(header::CONTENT_TYPE, kind)], text).into_response()
 }

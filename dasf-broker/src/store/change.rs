@@ -7,9 +7,10 @@ use dasf_protocol::Subscription as SubscriptionName;
 
 use crate::access::Tenure;
 use crate::message::Message;
-use crate::topic::{OnClose, SubscriptionType, TopicName};
+use crate::topic::{Attempt, OnClose, SubscriptionType, TopicName};
 
-/// A place where messages wait: a subscription, a topic that has none, or the hold of a topic.
+/// A place where messages wait: a subscription, a topic that has none, the hold of a topic, or what is put
+/// aside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct QueueId(pub(crate) u64);
 
@@ -24,6 +25,8 @@ pub(crate) struct QueueRecord {
     pub(crate) subscription: Option<SubscriptionRecord>,
     /// How long a topic holds the messages without a use; `None` if the queue is no hold.
     pub(crate) hold: Option<Duration>,
+    /// What the broker knows of a request that is put aside, as JSON. `None` for all other queues.
+    pub(crate) dead: Option<String>,
 }
 
 /// A subscription as the store keeps it.
@@ -47,6 +50,8 @@ pub(crate) struct Counts {
     pub(crate) returned: u32,
     /// The runs of the consumers that were lost while they worked on the message.
     pub(crate) lost: Vec<u64>,
+    /// The deliveries that are described.
+    pub(crate) attempts: Vec<Attempt>,
 }
 
 /// A change of the store.

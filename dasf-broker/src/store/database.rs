@@ -25,6 +25,14 @@ const APPLICATION_ID: i32 = 0x6461_7366;
 /// The version of the tables.
 const VERSION: i32 = 3;
 
+/// What the second version lacks.
+const UPGRADE_OF_2: &str = "
+ALTER TABLE queue ADD COLUMN hold INTEGER;
+ALTER TABLE queue ADD COLUMN dead TEXT;
+ALTER TABLE message ADD COLUMN keep INTEGER;
+ALTER TABLE history ADD COLUMN attempts TEXT NOT NULL DEFAULT '[]';
+";
+
 /// A message is in the queue that its row names, unless the table `released` says that it has left it, and in
 /// those of the table `place`. Nearly all messages are in one queue. The row of a message never changes,
 /// because to write its content again may take long.
@@ -50,7 +58,9 @@ CREATE TABLE queue (
     -- What the topic is for, and to whom it belongs; NULL if it is not known.
     tenure TEXT,
     -- The seconds for which the topic holds the messages without a use; NULL if the queue is no hold.
-    hold INTEGER
+    hold INTEGER,
+    -- What is known of a request that is put aside, as JSON. NULL for all other queues.
+    dead TEXT
 ) STRICT;
 CREATE TABLE message (
     sequence INTEGER PRIMARY KEY,
@@ -88,6 +98,8 @@ CREATE TABLE history (
     returned INTEGER NOT NULL,
     -- The runs of the consumers that were lost with the message, of eight bytes each, big endian.
     lost BLOB NOT NULL,
+    -- Deliveries that no acknowledgement ended, as JSON.
+    attempts TEXT NOT NULL DEFAULT '[]',
     PRIMARY KEY (sequence, queue)
 ) STRICT, WITHOUT ROWID;
 ";
@@ -110,8 +122,8 @@ impl Database {
             transaction.pragma_update(None, "user_version", VERSION)?;
             transaction.execute("INSERT INTO broker VALUES (?, 0)", [signed(new_run)])?;
         }
-        upgrade(&transaction)?;
         check_origin(&transaction)?;
+        upgrade(&transaction)?;
         transaction.execute("UPDATE broker SET starts = starts + 1", ())?;
         let restored = restore(&transaction)?;
         transaction.commit()?;
@@ -192,33 +204,28 @@ fn table_count(transaction: &Transaction<'_>) -> rusqlite::Result<i64> {
     transaction.query_row("SELECT count(*) FROM sqlite_schema", (), |row| row.get(0))
 }
 
-/// Adds what tables of an older version lack.
-fn upgrade(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
-    let version =
-        transaction.pragma_query_value(None, "user_version", |row| row.get::<_, i32>(0))?;
-    let id = transaction.pragma_query_value(None, "application_id", |row| row.get::<_, i32>(0))?;
-    if (id, version) == (APPLICATION_ID, 2) {
-        transaction.execute_batch(
-            "ALTER TABLE queue ADD COLUMN hold INTEGER;
-            ALTER TABLE message ADD COLUMN keep INTEGER;",
-        )?;
-        transaction.pragma_update(None, "user_version", VERSION)?;
-    }
-    Ok(())
-}
-
 fn check_origin(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     let pragma = |name| transaction.pragma_query_value(None, name, |row| row.get::<_, i32>(0));
     if pragma("application_id")? != APPLICATION_ID {
         return Err(StoreError::Foreign);
     }
     match pragma("user_version")? {
-        VERSION => Ok(()),
+        2..=VERSION => Ok(()),
         found => Err(StoreError::Version {
             found,
             known: VERSION,
         }),
     }
+}
+
+/// Brings the tables of an earlier version to this one.
+fn upgrade(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
+    let version: i32 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    if version == 2 {
+        transaction.execute_batch(UPGRADE_OF_2)?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+    }
+    Ok(())
 }
 
 fn restore(transaction: &Transaction<'_>) -> Result<Restored, StoreError> {
@@ -298,12 +305,15 @@ fn histories(transaction: &Transaction<'_>) -> Result<HashMap<(u64, QueueId), Co
     let mut rows = select.query(())?;
     while let Some(row) = rows.next()? {
         let place = (unsigned(row.get(0)?), QueueId(unsigned(row.get(1)?)));
-        let lost: Vec<u8> = row.get(4)?;
+        let lost: Vec<u8> = row.get("lost")?;
+        let attempts: String = row.get("attempts")?;
         let (runs, _) = lost.as_chunks();
         let counts = Counts {
             redeliveries: row.get(2)?,
             returned: row.get(3)?,
             lost: runs.iter().copied().map(u64::from_be_bytes).collect(),
+            // They are only shown, so nothing depends on them.
+            attempts: serde_json::from_str(&attempts).unwrap_or_default(),
         };
         histories.insert(place, counts);
     }
@@ -350,6 +360,7 @@ fn queue(row: &rusqlite::Row<'_>) -> Result<QueueRecord, StoreError> {
         hold: row
             .get::<_, Option<i64>>("hold")?
             .map(|seconds| Duration::from_secs(unsigned(seconds))),
+        dead: row.get("dead")?,
     })
 }
 
@@ -369,10 +380,11 @@ fn write_change(
             tenure,
             subscription,
             hold,
+            dead,
         }) => {
             let it = subscription.as_ref();
             execute(
-                "INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO queue VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 params![
                     signed(id.0),
                     topic.tenant(),
@@ -390,6 +402,7 @@ fn write_change(
                         .map(|retention| signed(retention.as_secs())),
                     tenure.as_ref().map(Tenure::to_text),
                     hold.map(|retention| signed(retention.as_secs())),
+                    dead,
                 ],
             )
         }
@@ -431,14 +444,17 @@ fn write_change(
             counts,
         } => {
             let lost = counts.lost.iter().flat_map(|run| run.to_be_bytes());
+            let attempts = serde_json::to_string(&counts.attempts);
+            let attempts = attempts.unwrap_or_else(|_| "[]".to_owned());
             execute(
-                "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO history VALUES (?, ?, ?, ?, ?, ?)",
                 params![
                     signed(message.sequence),
                     signed(queue.0),
                     counts.redeliveries,
                     counts.returned,
                     lost.collect::<Vec<_>>(),
+                    attempts,
                 ],
             )
         }

@@ -58,15 +58,25 @@ impl Home {
 
     /// Records the subscription of the queue, which is new or has changed.
     pub(crate) fn record(&self, subscription: Option<SubscriptionRecord>) {
-        self.record_as(subscription, None);
+        self.record_as(subscription, None, None);
     }
 
     /// Records that the queue is the hold of its topic, which stays without a use for this time.
     pub(crate) fn record_hold(&self, retention: Duration) {
-        self.record_as(None, Some(retention));
+        self.record_as(None, Some(retention), None);
     }
 
-    fn record_as(&self, subscription: Option<SubscriptionRecord>, hold: Option<Duration>) {
+    /// Records what the broker knows of a request that is put aside, whose messages are in the queue.
+    pub(crate) fn record_dead(&self, dead: String) {
+        self.record_as(None, None, Some(dead));
+    }
+
+    fn record_as(
+        &self,
+        subscription: Option<SubscriptionRecord>,
+        hold: Option<Duration>,
+        dead: Option<String>,
+    ) {
         self.is_recorded.store(true, Ordering::Relaxed);
         self.store.record(Change::Queue(QueueRecord {
             id: self.id,
@@ -74,6 +84,7 @@ impl Home {
             tenure: self.tenure.get().cloned(),
             subscription,
             hold,
+            dead,
         }));
     }
 

@@ -554,6 +554,7 @@ mod tests {
                 subscription: None,
                 tenure: None,
                 hold: None,
+                dead: None,
             })
         }
     }
@@ -643,6 +644,7 @@ mod tests {
             receiver_queue_size: None,
             redelivery_delay: Duration::ZERO,
             dead_letters: None,
+            max_deaths: None,
             run: None,
             hold: HoldOption::None,
         };

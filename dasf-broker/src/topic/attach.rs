@@ -11,6 +11,7 @@ use super::consumer::{Consumer, ConsumerId, RunId};
 use super::effects::{Effects, Event, EventKind};
 use super::error::AttachError;
 use super::options::{ConsumerOptions, RedeliveryLimit};
+use super::redelivery::Suspect;
 use super::subscription::Subscription;
 use crate::account::{Account, Counted, OverLimit, Thing};
 use crate::clock;
@@ -18,6 +19,24 @@ use crate::store::Home;
 
 /// The largest number of lost consumers that a topic recognizes when they come back.
 const MAX_LOST_RUNS: usize = 1024;
+
+/// What a new subscription starts with.
+struct TakenOver {
+    messages: MessageQueue,
+    suspects: Vec<Suspect>,
+    /// The number from which on it has all messages.
+    since: u64,
+}
+
+impl TakenOver {
+    fn nothing(since: u64) -> Self {
+        Self {
+            messages: MessageQueue::default(),
+            suspects: Vec::new(),
+            since,
+        }
+    }
+}
 
 impl Topic {
     pub(crate) fn attach_producer(&mut self) {
@@ -42,10 +61,14 @@ impl Topic {
         options: &ConsumerOptions,
         effects: &mut Effects,
     ) -> Result<ConsumerId, AttachError> {
-        let (mut taken_over, since) = match self.subscriptions.get(name) {
+        let TakenOver {
+            messages: mut taken_over,
+            mut suspects,
+            since,
+        } = match self.subscriptions.get(name) {
             Some(known) => {
                 self.check_consumer(name, known, options)?;
-                (MessageQueue::default(), known.since)
+                TakenOver::nothing(known.since)
             }
             None => self.take_over(name, effects)?,
         };
@@ -63,7 +86,9 @@ impl Topic {
             let subscriptions = self.subscriptions.values_mut();
             subscriptions.for_each(|subscription| subscription.has_come_back(run));
             let unclaimed = self.unclaimed.iter_mut().chain(taken_over.iter_mut());
-            unclaimed.for_each(|queued| queued.history.has_come_back(run));
+            let suspects = suspects.iter_mut().map(|it| &mut it.queued);
+            let all = unclaimed.chain(suspects);
+            all.for_each(|queued| queued.history.has_come_back(run));
         }
         let subscription = self.subscriptions.entry(name.clone()).or_insert_with(|| {
             let (budget, obsolescence) = (&self.budget, &self.obsolescence);
@@ -74,6 +99,7 @@ impl Topic {
             new
         });
         let kept = subscription.record(name);
+        subscription.receive_suspects(suspects);
         subscription.add_consumer(consumer, options, effects);
         if let Some(store) = &self.store
             && subscription.record(name) != kept
@@ -134,14 +160,13 @@ impl Topic {
         Ok(())
     }
 
-    /// Returns the messages with which a new subscription starts, and the number from which on it has
-    /// all messages. If the topic has no consumer, it starts with all waiting messages that no consumer
+    /// Returns what a new subscription starts with. If the topic has no consumer, it starts with all waiting messages that no consumer
     /// has acknowledged.
     fn take_over(
         &mut self,
         name: &SubscriptionName,
         effects: &mut Effects,
-    ) -> Result<(MessageQueue, u64), AttachError> {
+    ) -> Result<TakenOver, AttachError> {
         if self.is_read() {
             let max = self.limits.max_subscriptions;
             if self.subscriptions.len() >= max && !self.remove_oldest_detached(effects) {
@@ -150,13 +175,15 @@ impl Topic {
                     max,
                 });
             }
-            return Ok((MessageQueue::default(), self.last_sequence + 1));
+            return Ok(TakenOver::nothing(self.last_sequence + 1));
         }
         let store = self.store.as_ref();
         let home = store.map(|store| Home::of_topic(store, &self.name, &self.tenure));
         let mut sources = vec![self.unclaimed.take_with_home(home)];
         self.charge_unclaimed();
-        let detached = std::mem::take(&mut self.subscriptions);
+        let mut detached = std::mem::take(&mut self.subscriptions);
+        let suspects = detached.values_mut().flat_map(|it| it.take_suspects());
+        let mut suspects: Vec<_> = suspects.collect();
         sources.extend(detached.into_values().map(|it| it.into_messages()));
         // The subscription takes over a place in the store. Only the other messages have to move there.
         sources.sort_by_key(|source| source.size().messages);
@@ -166,10 +193,15 @@ impl Topic {
         }
         // Otherwise a new module would run again what another one has done.
         taken_over.retain(|message| !message.is_acknowledged());
+        suspects.retain(|suspect| !suspect.queued.message.is_acknowledged());
         let messages = taken_over.iter().map(|queued| &queued.message);
         let event = Event::of_messages(EventKind::TakenOver, Some(name), messages);
         effects.events.extend(event);
-        Ok((taken_over, 0))
+        Ok(TakenOver {
+            messages: taken_over,
+            suspects,
+            since: 0,
+        })
     }
 
     /// Disconnects a consumer. Its unacknowledged messages go to other consumers, or wait for the next
@@ -192,7 +224,7 @@ impl Topic {
         let Some(subscription) = self.subscriptions.get_mut(name) else {
             return;
         };
-        if !subscription.remove_consumer(id, effects) || subscription.has_consumer() {
+        if !subscription.remove_consumer(id, now, effects) || subscription.has_consumer() {
             return;
         }
         subscription.detached = Some(now);

@@ -52,7 +52,7 @@ impl QueuedMessage {
     }
 
     /// Moves the message to another place in the store.
-    fn move_to(&mut self, home: Option<&Arc<Home>>) {
+    pub(super) fn move_to(&mut self, home: Option<&Arc<Home>>) {
         let is_there = match (&self.held, home) {
             (None, None) => true,
             (Some(held), Some(home)) => held.is_in(home),

@@ -1,12 +1,14 @@
 //! One consumer of a subscription: the messages that it has, and those that its socket takes next.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
 use dasf_protocol::{Topic, link};
 
+use super::attempt::Holder;
 use super::backlog::QueuedMessage;
 use super::effects::Effects;
 use super::options::{ConsumerOptions, RedeliveryLimit};
@@ -236,6 +238,11 @@ impl Consumer {
             .then_some(run)
     }
 
+    /// Returns who the consumer is.
+    pub(super) fn holder(&self) -> Arc<Holder> {
+        Arc::new(Holder::of(self.listener.as_deref()))
+    }
+
     /// Removes an acknowledged message.
     pub(super) fn acknowledge(&mut self, sequence: u64) -> Option<QueuedMessage> {
         let queued = self.in_flight.remove(&sequence)?;
@@ -250,7 +257,6 @@ impl Consumer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::Wake;
 

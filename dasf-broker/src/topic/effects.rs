@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Instant;
 
 use dasf_protocol::Subscription as SubscriptionName;
 use tracing::{debug, info, warn};
 use uuid::fmt::Hyphenated;
 
+use super::attempt::Attempt;
 use super::name::TopicName;
 use crate::account::Account;
 use crate::message::Message;
@@ -19,6 +21,10 @@ pub(crate) struct Effects {
     pub(crate) wakers: Vec<Waker>,
     /// Messages to publish to another topic.
     pub(crate) dead_letters: Vec<DeadLetter>,
+    /// Messages to put aside.
+    pub(crate) put_aside: Vec<PutAside>,
+    /// When the topic has to look at its suspects, if there are new ones.
+    pub(crate) suspects_due: Option<Instant>,
     /// Events to log.
     pub(crate) events: Vec<Event>,
 }
@@ -28,6 +34,14 @@ impl Effects {
     pub(crate) fn wake(&mut self) {
         for waker in self.wakers.drain(..) {
             waker.wake();
+        }
+    }
+
+    /// Names the subscription whose change has put messages aside.
+    pub(super) fn name_put_aside(&mut self, subscription: &SubscriptionName) {
+        for aside in &mut self.put_aside {
+            let name = &mut aside.subscription;
+            name.get_or_insert_with(|| subscription.clone());
         }
     }
 }
@@ -202,4 +216,18 @@ pub(crate) struct DeadLetter {
     pub(crate) account: Option<Arc<Account>>,
     /// Keeps the message in the store until it is in the other topic.
     pub(super) _held: Option<Held>,
+}
+
+/// A message that ended too many consumers. Its subscription has removed it.
+#[derive(Debug)]
+pub(crate) struct PutAside {
+    pub(crate) message: Message,
+    /// How often a consumer began to work on it, and did not finish.
+    pub(crate) deaths: u32,
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) subscription: Option<SubscriptionName>,
+    /// Whether the broker keeps it for those who look at it.
+    pub(crate) is_kept: bool,
+    /// Keeps the message in the store until it has another place there.
+    pub(crate) held: Option<Held>,
 }

@@ -1,10 +1,18 @@
 //! What happened to a message before: its deliveries, and how often a consumer began to work on it.
 
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::attempt::{Attempt, AttemptEnd, Holder};
 use super::consumer::RunId;
+use crate::message::rfc3339;
 use crate::store::Counts;
 
 /// The largest number of lost consumers of a message that may come back.
 const MAX_LOST: usize = 16;
+
+/// The largest number of deliveries that are described: the first one, and the latest ones.
+const MAX_ATTEMPTS: usize = 16;
 
 /// The earlier deliveries of a message. Nearly all messages have none, and then it needs no memory.
 #[derive(Debug, Default)]
@@ -14,12 +22,14 @@ pub(super) struct History(Option<Box<Deliveries>>);
 struct Deliveries {
     /// The number of deliveries without an acknowledgement.
     redeliveries: u32,
-    /// Whether the consumer that has the message has reported that it works on it.
-    is_begun: bool,
+    /// When the consumer that has the message has reported that it works on it.
+    begun: Option<String>,
     /// How often a consumer that worked on the message returned it.
     returned: u32,
     /// The consumers that were lost while they worked on the message.
     lost: Vec<Lost>,
+    /// The first delivery, and the latest ones whose consumers worked on the message.
+    attempts: Vec<Attempt>,
 }
 
 #[derive(Debug)]
@@ -32,7 +42,7 @@ struct Lost {
 impl Deliveries {
     /// Returns whether the consumer that has the message works on it.
     fn is_begun_by(&self, run: RunId) -> bool {
-        self.is_begun || self.still_runs_in(run)
+        self.begun.is_some() || self.still_runs_in(run)
     }
 
     fn still_runs_in(&self, run: RunId) -> bool {
@@ -41,14 +51,31 @@ impl Deliveries {
     }
 
     /// Ends a delivery. Returns whether its consumer worked on the message.
-    fn end_delivery(&mut self, run: Option<RunId>) -> bool {
+    fn end_delivery(
+        &mut self,
+        run: Option<RunId>,
+        holder: impl FnOnce() -> Arc<Holder>,
+        end: AttemptEnd,
+    ) -> bool {
+        let is_first = self.redeliveries == 0;
         self.redeliveries = self.redeliveries.saturating_add(1);
-        let was_begun = run.is_some_and(|run| self.is_begun_by(run));
-        self.is_begun = false;
+        let begun = self.begun.take();
+        let Some(run) = run else { return false };
+        let was_begun = begun.is_some() || self.still_runs_in(run);
         if was_begun {
-            self.lost.retain(|lost| Some(lost.run) != run);
+            self.lost.retain(|lost| lost.run != run);
+        }
+        if was_begun || is_first {
+            self.describe(Attempt::ended_now(holder(), run, begun, end));
         }
         was_begun
+    }
+
+    fn describe(&mut self, attempt: Attempt) {
+        if self.attempts.len() >= MAX_ATTEMPTS {
+            self.attempts.remove(1);
+        }
+        self.attempts.push(attempt);
     }
 }
 
@@ -65,9 +92,10 @@ impl History {
         });
         Self(Some(Box::new(Deliveries {
             redeliveries: counts.redeliveries,
-            is_begun: false,
+            begun: None,
             returned: counts.returned,
             lost: lost.collect(),
+            attempts: counts.attempts,
         })))
     }
 
@@ -79,6 +107,7 @@ impl History {
             returned: deliveries.returned,
             // One that is back has to come back again after a restart.
             lost: deliveries.lost.iter().map(|lost| lost.run.0).collect(),
+            attempts: deliveries.attempts.clone(),
         })
     }
 
@@ -111,22 +140,33 @@ impl History {
         self.0.as_ref().is_some_and(|it| it.still_runs_in(run))
     }
 
-    /// Records that the consumer that has the message works on it.
-    pub(super) fn begin(&mut self) {
-        self.change().is_begun = true;
+    /// Returns the deliveries that are described.
+    pub(super) fn into_attempts(self) -> Vec<Attempt> {
+        self.0.map_or_else(Vec::new, |it| it.attempts)
     }
 
-    /// Counts a delivery whose consumer has returned the message.
-    pub(super) fn returned(&mut self, run: Option<RunId>) {
+    /// Records that the consumer that has the message works on it.
+    pub(super) fn begin(&mut self) {
+        let begun = &mut self.change().begun;
+        begun.get_or_insert_with(|| rfc3339(SystemTime::now()));
+    }
+
+    /// Counts a delivery whose consumer has returned the message. Returns whether it worked on the message.
+    pub(super) fn returned(
+        &mut self,
+        run: Option<RunId>,
+        holder: impl FnOnce() -> Arc<Holder>,
+    ) -> bool {
         let deliveries = self.change();
-        let was_begun = deliveries.end_delivery(run);
+        let was_begun = deliveries.end_delivery(run, holder, AttemptEnd::Returned);
         deliveries.returned = deliveries.returned.saturating_add(u32::from(was_begun));
+        was_begun
     }
 
     /// Counts a delivery whose consumer was lost.
-    pub(super) fn lost(&mut self, run: Option<RunId>) {
+    pub(super) fn lost(&mut self, run: Option<RunId>, holder: impl FnOnce() -> Arc<Holder>) {
         let deliveries = self.change();
-        let was_begun = deliveries.end_delivery(run);
+        let was_begun = deliveries.end_delivery(run, holder, AttemptEnd::Lost);
         match run {
             Some(run) if was_begun && deliveries.lost.len() < MAX_LOST => {
                 let is_back = false;
@@ -138,9 +178,18 @@ impl History {
 
     /// Records that a lost consumer has come back: it still works on the message.
     pub(super) fn has_come_back(&mut self, run: RunId) {
-        if let Some(deliveries) = &mut self.0 {
-            let lost = deliveries.lost.iter_mut().filter(|lost| lost.run == run);
-            lost.for_each(|lost| lost.is_back = true);
+        let Some(deliveries) = &mut self.0 else {
+            return;
+        };
+        let mut was_lost = false;
+        for lost in deliveries.lost.iter_mut().filter(|lost| lost.run == run) {
+            lost.is_back = true;
+            was_lost = true;
+        }
+        if was_lost {
+            // That delivery has not ended.
+            let attempts = &mut deliveries.attempts;
+            attempts.retain(|it| it.run != run || it.end != AttemptEnd::Lost);
         }
     }
 
@@ -155,6 +204,11 @@ impl History {
                 same.is_back &= lost.is_back;
             } else if known.lost.len() < MAX_LOST {
                 known.lost.push(lost);
+            }
+        }
+        for attempt in other.attempts {
+            if !known.attempts.contains(&attempt) {
+                known.describe(attempt);
             }
         }
     }

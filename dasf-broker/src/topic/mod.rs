@@ -5,10 +5,11 @@
 //! `hand_over` gives the messages of one that has left to others. `publish` adds messages, `hold` keeps them for later readers, `expire`
 //! removes old ones, and `room` those for which there is no memory. A `subscription` shares the messages
 //! of its `backlog` among its `consumer`s, unless they are `obsolete`. `redelivery` takes messages back from
-//! them, and the `history` of a message counts that. `restore` brings back what a store has kept. `watch`
+//! them, and the `history` of a message counts that and has its `attempt`s. `restore` brings back what a store has kept. `watch`
 //! shows who listens and how much waits.
 
 mod attach;
+mod attempt;
 mod backlog;
 mod consumer;
 mod effects;
@@ -46,9 +47,10 @@ use crate::clock::now;
 use crate::limits::Limits;
 use crate::statistics::Counters;
 use crate::store::{Home, Store};
+pub(crate) use attempt::Attempt;
 use backlog::MessageQueue;
 pub(crate) use consumer::{ConsumerId, Delivery, RunId};
-pub(crate) use effects::{DeadLetter, Effects, EventKind};
+pub(crate) use effects::{DeadLetter, Effects, EventKind, PutAside};
 pub(crate) use error::{AttachError, PublishError};
 use hold::Hold;
 pub(crate) use hold::HoldView;
@@ -306,9 +308,27 @@ impl Topic {
         now: Instant,
         effects: &mut Effects,
     ) -> bool {
-        self.subscriptions
+        let known = self
+            .subscriptions
             .get_mut(name)
-            .is_some_and(|it| it.negative_acknowledge(id, sequence, now, effects))
+            .is_some_and(|it| it.negative_acknowledge(id, sequence, now, effects));
+        effects.name_put_aside(name);
+        known
+    }
+
+    /// Puts the suspects aside whose consumers had time to come back. Returns when the next ones are due.
+    pub(crate) fn judge_suspects(
+        &mut self,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<Instant> {
+        let mut next: Option<Instant> = None;
+        for (name, subscription) in &mut self.subscriptions {
+            let due = subscription.judge_suspects(now, effects);
+            effects.name_put_aside(name);
+            next = next.into_iter().chain(due).min();
+        }
+        next
     }
 
     /// Makes the delayed messages of a consumer ready as soon as they are due. Returns when the next

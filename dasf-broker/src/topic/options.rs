@@ -55,6 +55,8 @@ pub(crate) struct ConsumerOptions {
     /// The time before a negatively acknowledged message is delivered again.
     pub(crate) redelivery_delay: Duration,
     pub(crate) dead_letters: Option<DeadLetterPolicy>,
+    /// How many consumers may end while they work on a message, before it is put aside.
+    pub(crate) max_deaths: Option<u32>,
     /// The run of a consumer that reports which redelivered messages it begins. Then only these count.
     pub(crate) run: Option<RunId>,
     pub(crate) hold: HoldOption,
@@ -73,8 +75,18 @@ pub(crate) struct DeadLetterPolicy {
 pub(super) struct RedeliveryLimit {
     /// The largest number of redeliveries that count.
     pub(super) max: u32,
-    /// The topic of the messages then. Without one, they are dropped.
-    pub(super) dead_letters: Option<TopicName>,
+    pub(super) fate: Fate,
+}
+
+/// What happens to a message that is given up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Its caller learns it, and the broker keeps the message for those who look at it.
+    PutAside { is_kept: bool },
+    /// It goes to this topic.
+    DeadLetter(TopicName),
+    /// It is dropped.
+    Dropped,
 }
 
 impl RedeliveryLimit {
@@ -87,17 +99,24 @@ impl RedeliveryLimit {
         subscription: &Subscription,
     ) -> Option<Self> {
         let asked = options.dead_letters.as_ref();
-        let numbers = [
-            asked.map(|asked| asked.max_redeliveries),
-            limits.topic.max_redeliveries,
-        ];
-        let max = numbers.into_iter().flatten().min()?;
-        let dead_letters = match asked {
-            _ if !limits.topic.has_dead_letters => None,
-            Some(asked) => Some(asked.topic.clone()),
-            // Two names of a good length may be too long together.
-            None => topic.dead_letters_of(subscription).ok(),
+        let of_consumer = match options.max_deaths {
+            // The last of these deaths is one too many.
+            Some(deaths) => Some(deaths.saturating_sub(1)),
+            None => asked.map(|asked| asked.max_redeliveries),
         };
-        Some(Self { max, dead_letters })
+        let numbers = [of_consumer, limits.topic.max_redeliveries];
+        let max = numbers.into_iter().flatten().min()?;
+        let is_kept = limits.topic.has_dead_letters;
+        let fate = match asked {
+            _ if options.max_deaths.is_some() => Fate::PutAside { is_kept },
+            _ if !is_kept => Fate::Dropped,
+            Some(asked) => Fate::DeadLetter(asked.topic.clone()),
+            // Two names of a good length may be too long together.
+            None => {
+                let topic = topic.dead_letters_of(subscription);
+                topic.map_or(Fate::Dropped, Fate::DeadLetter)
+            }
+        };
+        Some(Self { max, fate })
     }
 }

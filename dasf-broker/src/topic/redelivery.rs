@@ -1,12 +1,29 @@
 //! Messages that come back from a consumer: their next delivery, its delay, and dead letters.
 
-use std::time::Instant;
+use std::cell::LazyCell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use super::attempt::Holder;
 use super::backlog::QueuedMessage;
 use super::consumer::{Consumer, ConsumerId, RunId};
-use super::effects::{DeadLetter, Effects, Event, EventKind};
-use super::options::RedeliveryLimit;
+use super::effects::{DeadLetter, Effects, Event, EventKind, PutAside};
+use super::options::{Fate, RedeliveryLimit};
 use super::subscription::Subscription;
+
+/// How long a lost consumer has to come back, before a message that it worked on is put aside. A module
+/// connects again within five seconds.
+const SUSPICION: Duration = Duration::from_secs(6);
+
+/// A message whose consumers may have ended with it once too often.
+#[derive(Debug)]
+pub(super) struct Suspect {
+    pub(super) queued: QueuedMessage,
+    /// When the last one had time to come back.
+    due: Instant,
+    limit: RedeliveryLimit,
+    run: Option<RunId>,
+}
 
 impl QueuedMessage {
     /// Returns whether the limit does not allow another redelivery. If the consumer reports which messages
@@ -41,12 +58,19 @@ impl Subscription {
         let Some(mut returned) = consumer.in_flight.remove(&sequence) else {
             return false;
         };
-        returned.history.returned(consumer.run);
+        let run = consumer.run;
+        let was_begun = returned.history.returned(run, || consumer.holder());
         if let Some(limit) = &consumer.limit
-            && returned.is_over(limit, consumer.run)
+            && returned.is_over(limit, run)
         {
             let limit = limit.clone();
-            self.give_up(returned, &limit, effects);
+            match limit.fate {
+                // It returns what others have begun. One of them may come back.
+                Fate::PutAside { .. } if !was_begun => {
+                    self.suspect(returned, limit, run, now, effects);
+                }
+                _ => self.give_up(returned, &limit, effects),
+            }
             self.dispatch(None, effects);
             return true;
         }
@@ -84,7 +108,12 @@ impl Subscription {
 
     /// Removes a consumer. Its unacknowledged messages go to other consumers, wait for the next one, or
     /// become dead letters. Returns whether the subscription had the consumer.
-    pub(super) fn remove_consumer(&mut self, id: ConsumerId, effects: &mut Effects) -> bool {
+    pub(super) fn remove_consumer(
+        &mut self,
+        id: ConsumerId,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> bool {
         let Some(index) = self.consumers.iter().position(|it| it.id == id) else {
             return false;
         };
@@ -97,15 +126,18 @@ impl Subscription {
             delayed,
             limit,
             run,
+            listener,
             ..
         } = removed;
+        let holder = LazyCell::new(|| Arc::new(Holder::of(listener.as_deref())));
         for (_, queued) in delayed {
             self.ready.insert(queued);
         }
         let has_other_connection = run.is_some() && self.consumers.iter().any(|it| it.run == run);
         for (sequence, mut queued) in in_flight {
             if !unsent.contains(&sequence) {
-                queued.history.lost(run);
+                let holder = || Arc::clone(LazyCell::force(&holder));
+                queued.history.lost(run, holder);
                 if let Some(run) = run
                     && has_other_connection
                 {
@@ -114,7 +146,12 @@ impl Subscription {
                 if let Some(limit) = &limit
                     && queued.is_over(limit, run)
                 {
-                    self.give_up(queued, limit, effects);
+                    match limit.fate {
+                        Fate::PutAside { .. } => {
+                            self.suspect(queued, limit.clone(), run, now, effects);
+                        }
+                        _ => self.give_up(queued, limit, effects),
+                    }
                     continue;
                 }
                 queued.keep_history();
@@ -127,49 +164,148 @@ impl Subscription {
         true
     }
 
+    /// Lets a message wait, because the consumer that was lost with it may come back.
+    fn suspect(
+        &mut self,
+        queued: QueuedMessage,
+        limit: RedeliveryLimit,
+        run: Option<RunId>,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        queued.keep_history();
+        let due = now + SUSPICION;
+        let known = effects.suspects_due;
+        effects.suspects_due = Some(known.map_or(due, |known| known.min(due)));
+        self.suspects.push(Suspect {
+            queued,
+            due,
+            limit,
+            run,
+        });
+    }
+
+    /// Takes the suspects out.
+    pub(super) fn take_suspects(&mut self) -> Vec<Suspect> {
+        let suspects = std::mem::take(&mut self.suspects);
+        for suspect in &suspects {
+            self.uncount(&suspect.queued.message);
+        }
+        suspects
+    }
+
+    /// Adds the suspects of subscriptions that this one takes over. It may have got the same messages, too.
+    pub(super) fn receive_suspects(&mut self, suspects: Vec<Suspect>) {
+        for mut suspect in suspects {
+            let message = suspect.queued.message.clone();
+            let is_same = |other: &QueuedMessage| other.message.sequence == message.sequence;
+            for same in self.ready.take_where(is_same) {
+                self.uncount(&message);
+                suspect.queued.history.merge(same.history);
+            }
+            let mut others = self.suspects.iter_mut().map(|it| &mut it.queued);
+            if let Some(known) = others.find(|it| is_same(it)) {
+                known.history.merge(suspect.queued.history);
+                continue;
+            }
+            self.count(&message);
+            suspect.queued.move_to(self.ready.home());
+            self.suspects.push(suspect);
+        }
+    }
+
+    /// Puts the suspects aside whose consumers had time to come back. Returns when the next ones are due.
+    pub(super) fn judge_suspects(
+        &mut self,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Option<Instant> {
+        let (due, waiting) = std::mem::take(&mut self.suspects)
+            .into_iter()
+            .partition(|suspect| suspect.due <= now);
+        self.suspects = waiting;
+        let due: Vec<Suspect> = due;
+        let has_due = !due.is_empty();
+        for Suspect {
+            queued, limit, run, ..
+        } in due
+        {
+            match queued.is_over(&limit, run) {
+                true => self.give_up(queued, &limit, effects),
+                // An earlier consumer has come back.
+                false => self.ready.insert(queued),
+            }
+        }
+        if has_due {
+            self.dispatch(None, effects);
+        }
+        self.suspects.iter().map(|suspect| suspect.due).min()
+    }
+
     /// Records that a lost consumer has come back, and still works on its messages.
     pub(super) fn has_come_back(&mut self, run: RunId) {
+        let suspects = self.suspects.iter_mut().map(|it| &mut it.queued);
         let consumers = self.consumers.iter_mut().flat_map(|consumer| {
             let delayed = consumer.delayed.iter_mut().map(|(_, queued)| queued);
             consumer.in_flight.values_mut().chain(delayed)
         });
-        for queued in self.ready.iter_mut().chain(consumers) {
+        for queued in self.ready.iter_mut().chain(consumers).chain(suspects) {
             queued.history.has_come_back(run);
         }
     }
 
-    /// Takes out the messages on which a run works that has come back: those that wait, and those of consumers
-    /// that have not got them or have returned them.
+    /// Takes out the messages on which a run works that has come back: those that wait, those that are
+    /// suspected, and those of consumers that have not got them or have returned them.
     pub(super) fn reclaim(&mut self, run: RunId) -> Vec<QueuedMessage> {
         let still_runs = |queued: &QueuedMessage| queued.history.still_runs_in(run);
         let mut reclaimed = self.ready.take_where(still_runs);
+        let (back, suspects) = std::mem::take(&mut self.suspects)
+            .into_iter()
+            .partition(|suspect| still_runs(&suspect.queued));
+        self.suspects = suspects;
+        let back: Vec<Suspect> = back;
+        reclaimed.extend(back.into_iter().map(|suspect| suspect.queued));
         for consumer in &mut self.consumers {
             reclaimed.extend(consumer.take_pending(still_runs));
         }
         reclaimed
     }
 
-    /// Moves a message to its dead-letter topic, or drops it if it has none.
+    /// Puts a message aside, moves it to its dead-letter topic, or drops it if it has none.
     fn give_up(&mut self, queued: QueuedMessage, limit: &RedeliveryLimit, effects: &mut Effects) {
-        let QueuedMessage { message, held, .. } = queued;
-        self.uncount(&message);
-        let Some(topic) = &limit.dead_letters else {
-            self.obsolescence.counters.dropped.add(1);
-            let event = Event::of_messages(EventKind::GivenUp, None, [&message]);
-            effects.events.extend(event);
-            return;
-        };
-        effects.dead_letters.push(DeadLetter {
+        let QueuedMessage {
             message,
-            topic: topic.clone(),
-            account: self.counted.as_ref().map(|it| it.account().clone()),
-            _held: held,
-        });
+            history,
+            held,
+        } = queued;
+        self.uncount(&message);
+        match &limit.fate {
+            Fate::PutAside { is_kept } => effects.put_aside.push(PutAside {
+                message,
+                deaths: history.begun(),
+                attempts: history.into_attempts(),
+                subscription: None,
+                is_kept: *is_kept,
+                held,
+            }),
+            Fate::DeadLetter(topic) => effects.dead_letters.push(DeadLetter {
+                message,
+                topic: topic.clone(),
+                account: self.counted.as_ref().map(|it| it.account().clone()),
+                _held: held,
+            }),
+            Fate::Dropped => {
+                self.obsolescence.counters.dropped.add(1);
+                let event = Event::of_messages(EventKind::GivenUp, None, [&message]);
+                effects.events.extend(event);
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::SUSPICION;
     use crate::limits::Limits;
     use crate::topic::RunId;
     use crate::topic::backlog::BacklogSize;
@@ -501,6 +637,131 @@ mod tests {
         assert_eq!(test.dead_letters(), sent[..1]);
         let id = test.attach("s", &shared(9));
         assert_eq!(test.take("s", id), sent[1..]);
+    }
+
+    /// Options of a run that allows two deaths.
+    fn mortal(run: u64) -> ConsumerOptions {
+        ConsumerOptions {
+            max_deaths: Some(2),
+            ..reporting(9, run)
+        }
+    }
+
+    /// Loses a run that works on a message.
+    fn die(test: &mut TestTopic, run: u64, sequence: u64) {
+        let id = test.attach("s", &mortal(run));
+        test.take_begun("s", id);
+        assert!(test.begin("s", id, sequence));
+        test.detach("s", id);
+    }
+
+    /// Lets the topic look at its suspects, and returns what it has put aside since the last call.
+    fn judge(test: &mut TestTopic) -> Vec<u64> {
+        test.topic.judge_suspects(test.now, &mut test.effects);
+        let aside = test.effects.put_aside.drain(..);
+        aside.map(|aside| aside.message.sequence).collect()
+    }
+
+    #[test]
+    fn a_message_that_ended_too_many_consumers_is_put_aside_when_the_last_one_does_not_come_back() {
+        let mut test = TestTopic::new(Limits::default());
+        let sent = [test.publish().unwrap(), test.publish().unwrap()];
+        die(&mut test, 1, sent[0]);
+        assert_eq!(test.effects.suspects_due, None);
+        die(&mut test, 2, sent[0]);
+        assert_eq!(test.effects.suspects_due.take(), Some(test.now + SUSPICION));
+        // Meanwhile nobody gets it, and it counts for the backlog.
+        let id = test.attach("s", &mortal(3));
+        assert_eq!(test.take("s", id), [sent[1]]);
+        assert_eq!(test.topic.subscriptions[&name("s")].backlog.messages, 2);
+        test.now += SUSPICION / 2;
+        assert!(judge(&mut test).is_empty());
+        test.now += SUSPICION / 2;
+        test.topic.judge_suspects(test.now, &mut test.effects);
+        let [aside] = &test.effects.put_aside[..] else {
+            panic!("{:?}", test.effects.put_aside)
+        };
+        assert_eq!((aside.deaths, aside.attempts.len()), (2, 2));
+        assert_eq!(aside.subscription, Some(name("s")));
+        assert_eq!(judge(&mut test), [sent[0]]);
+        assert!(test.acknowledge("s", id, sent[1]));
+        let subscription = &test.topic.subscriptions[&name("s")];
+        assert_eq!(subscription.backlog, BacklogSize::default());
+    }
+
+    #[test]
+    fn a_suspect_goes_on_if_a_consumer_comes_back_that_works_on_it() {
+        for back in [1, 2] {
+            let mut test = TestTopic::new(Limits::default());
+            let sequence = test.publish().unwrap();
+            die(&mut test, 1, sequence);
+            die(&mut test, 2, sequence);
+            let other = test.attach("s", &mortal(9));
+            assert!(test.take("s", other).is_empty());
+            let id = test.attach("s", &mortal(back));
+            assert_eq!(test.take_begun("s", id), [(sequence, Some(1))]);
+            test.now += SUSPICION;
+            assert!(judge(&mut test).is_empty());
+            assert!(test.acknowledge("s", id, sequence));
+        }
+    }
+
+    #[test]
+    fn a_message_that_is_given_back_too_often_is_put_aside_at_once() {
+        let mut test = TestTopic::new(Limits::default());
+        let sequence = test.publish().unwrap();
+        let id = test.attach("s", &mortal(1));
+        for count in 0..3 {
+            assert_eq!(test.take("s", id), [sequence]);
+            assert!(count == 0 || test.begin("s", id, sequence));
+            assert!(test.negative_acknowledge("s", id, sequence));
+        }
+        assert_eq!(judge(&mut test), [sequence]);
+        assert!(test.take("s", id).is_empty());
+    }
+
+    #[test]
+    fn a_new_subscription_takes_suspects_over() {
+        let mut test = TestTopic::new(Limits::default());
+        // A second subscription has the message, too.
+        let other = test.attach("other", &mortal(9));
+        let id = test.attach("s", &mortal(1));
+        let sent = [test.publish().unwrap(), test.publish().unwrap()];
+        assert_eq!(test.take("s", id), sent);
+        assert!(test.begin("s", id, sent[0]));
+        test.detach("s", id);
+        die(&mut test, 2, sent[0]);
+        test.detach("other", other);
+        // A module without a group has another name when it is started again.
+        let id = test.attach("t", &mortal(3));
+        assert_eq!(test.take("t", id), sent[1..]);
+        assert_eq!(test.topic.subscriptions[&name("t")].backlog.messages, 2);
+        test.now += SUSPICION;
+        assert_eq!(judge(&mut test), sent[..1]);
+        assert!(test.acknowledge("t", id, sent[1]));
+        let subscription = &test.topic.subscriptions[&name("t")];
+        assert_eq!(subscription.backlog, BacklogSize::default());
+    }
+
+    /// It allows less than those before it.
+    #[test]
+    fn a_consumer_that_does_not_begin_a_message_makes_it_a_suspect() {
+        let mut test = TestTopic::new(Limits::default());
+        let sequence = test.publish().unwrap();
+        for run in [1, 2] {
+            lose(&mut test, run, &[sequence]);
+        }
+        let id = test.attach("s", &mortal(3));
+        assert_eq!(test.take_begun("s", id), [(sequence, Some(2))]);
+        assert!(test.negative_acknowledge("s", id, sequence));
+        assert!(judge(&mut test).is_empty());
+        let back = test.attach("s", &mortal(1));
+        assert_eq!(test.take_begun("s", back), [(sequence, Some(1))]);
+        test.detach("s", back);
+        let id = test.attach("s", &mortal(4));
+        assert!(test.take("s", id).is_empty());
+        test.now += SUSPICION;
+        assert_eq!(judge(&mut test), [sequence]);
     }
 
     #[test]

@@ -55,6 +55,7 @@ impl Topic {
             receiver_queue_size: None,
             redelivery_delay: Duration::ZERO,
             dead_letters: None,
+            max_deaths: None,
             run: None,
             hold: HoldOption::None,
         };

@@ -13,6 +13,7 @@ use super::history::History;
 use super::name::TopicName;
 use super::obsolete::Obsolescence;
 use super::options::{ConsumerOptions, OnClose, SubscriptionType};
+use super::redelivery::Suspect;
 use crate::account::Counted;
 use crate::budget::{Budget, Charge};
 use crate::limits::{BacklogLimit, Limits};
@@ -39,7 +40,10 @@ pub(super) struct Subscription {
     /// Messages that wait for a consumer with a permit. Empty while a consumer has a permit.
     pub(super) ready: MessageQueue,
     pub(super) consumers: Vec<Consumer>,
-    /// The size of all messages: ready, in flight or delayed.
+    /// Messages whose consumers may have ended with them once too often. They wait until the last one had
+    /// time to come back.
+    pub(super) suspects: Vec<Suspect>,
+    /// The size of all messages: ready, in flight, delayed or suspected.
     pub(super) backlog: BacklogSize,
     pub(super) obsolescence: Arc<Obsolescence>,
     /// The memory of the subscription and of the places of its messages.
@@ -76,6 +80,7 @@ impl Subscription {
             backlog: ready.size(),
             ready,
             consumers: Vec::new(),
+            suspects: Vec::new(),
             lost: 0,
             counted: None,
             detached: None,
@@ -220,7 +225,7 @@ impl Subscription {
     }
 
     /// Counts a message that the subscription gets.
-    fn count(&mut self, message: &Message) {
+    pub(super) fn count(&mut self, message: &Message) {
         self.backlog.add(message);
         self.charge
             .set(SUBSCRIPTION_COST + self.backlog.cost_of_places());
@@ -401,10 +406,11 @@ impl Subscription {
             Some(ready) => ready,
             None => {
                 let holders = self.consumers.iter_mut();
-                holders
+                let held = holders
                     .filter_map(|it| it.oldest().map(|sequence| (sequence, it)))
                     .min_by_key(|(sequence, _)| *sequence)
-                    .and_then(|(sequence, holder)| holder.remove(sequence))?
+                    .and_then(|(sequence, holder)| holder.remove(sequence));
+                held.or_else(|| self.suspects.pop().map(|suspect| suspect.queued))?
             }
         };
         self.uncount(&oldest.message);
@@ -445,9 +451,12 @@ impl Subscription {
         (most.idle_publishes > MAX_IDLE_PUBLISHES).then_some(most.id)
     }
 
-    /// Returns all messages: ready, in flight and delayed.
+    /// Returns all messages: ready, in flight, delayed and suspected.
     pub(super) fn into_messages(self) -> MessageQueue {
         let mut messages = self.ready;
+        for suspect in self.suspects {
+            messages.insert(suspect.queued);
+        }
         for consumer in self.consumers {
             let delayed = consumer.delayed.into_iter().map(|(_, queued)| queued);
             for queued in consumer.in_flight.into_values().chain(delayed) {

@@ -34,6 +34,7 @@ pub(super) fn options(kind: SubscriptionType, prefetch: usize) -> ConsumerOption
         receiver_queue_size: Some(prefetch),
         redelivery_delay: Duration::ZERO,
         dead_letters: None,
+        max_deaths: None,
         run: None,
         hold: HoldOption::None,
     }

@@ -133,6 +133,8 @@ pub(crate) struct TopicView {
     pub(crate) published_per_second: f64,
     pub(crate) delivered_per_second: f64,
     pub(crate) publishers: usize,
+    /// The requests of the topic that are put aside. The topic does not know them.
+    pub(crate) dead_requests: usize,
     pub(crate) subscriptions: Vec<SubscriptionView>,
     /// Whether only callers read the topic.
     #[serde(skip)]
@@ -254,6 +256,7 @@ impl Topic {
             published_per_second,
             delivered_per_second,
             publishers: self.producers,
+            dead_requests: 0,
             is_of_callers: !self.subscriptions.is_empty()
                 && subscriptions
                     .clone()

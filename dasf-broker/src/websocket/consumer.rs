@@ -178,6 +178,7 @@ mod tests {
             receiver_queue_size: None,
             redelivery_delay: Duration::from_secs(5),
             dead_letters: None,
+            max_deaths: None,
             run: None,
             hold: HoldOption::None,
         };

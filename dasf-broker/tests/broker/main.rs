@@ -8,6 +8,7 @@ mod access;
 mod capacity;
 #[cfg(all(feature = "cli", target_os = "linux"))]
 mod crash;
+mod dead;
 mod delivery;
 mod frames;
 mod handshake;

@@ -120,7 +120,7 @@ class _LeftOut:
 _LEFT_OUT: Any = _LeftOut()
 
 _Kind: TypeAlias = Literal[
-    "validation", "not_allowed", "execution", "processing", "overflow"
+    "validation", "not_allowed", "execution", "processing", "overflow", "put_aside"
 ]
 # The beginning of the module's text for each kind, and the beginning of the exception's text.
 _KINDS: dict[_Kind, tuple[str, str]] = {
@@ -129,6 +129,7 @@ _KINDS: dict[_Kind, tuple[str, str]] = {
     "execution": ("error executing request", "executing"),
     "processing": ("error processing request", "processing"),
     "overflow": ("request rejected due to queue overflow, try again later", ""),
+    "put_aside": ("request put aside", "put aside"),
 }
 
 
@@ -149,9 +150,10 @@ class ModuleError(DasfError):
         ``validation`` if the request does not match the module, ``not_allowed`` if the function is
         for users of some groups and the caller is in none of them, ``execution`` if the function
         failed, ``processing`` if the module could not finish the call, ``overflow`` if the queue of
-        the module is full. None if the module did not send a kind.
+        the module is full, ``put_aside`` if the request ended the modules that ran it. None if the
+        module did not send a kind.
     code : str or None
-        The code of the function's error, or ``not_allowed``. None if it has none.
+        The code of the function's error, ``not_allowed`` or ``put_aside``. None if it has none.
     details : Any
         The details of the function's error. None if it has none.
     text : str

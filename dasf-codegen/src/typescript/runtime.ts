@@ -123,8 +123,15 @@ export class ArgumentError extends DasfError {
  * - `execution`: the function failed.
  * - `processing`: the module could not finish the call.
  * - `overflow`: the queue of the module is full.
+ * - `put_aside`: the request ended the modules that ran it.
  */
-export type FailureKind = "validation" | "not_allowed" | "execution" | "processing" | "overflow";
+export type FailureKind =
+  | "validation"
+  | "not_allowed"
+  | "execution"
+  | "processing"
+  | "overflow"
+  | "put_aside";
 
 /** The module reported a failure. The message begins with its kind, as in `executing: …`. */
 export class ModuleError extends DasfError {
@@ -133,7 +140,7 @@ export class ModuleError extends DasfError {
   readonly kind: FailureKind | undefined;
   /** The module's message, without the kind. */
   readonly reason: string;
-  /** The code of the function's error, or `not_allowed`; undefined if it has none. */
+  /** The code of the function's error, `not_allowed` or `put_aside`; undefined if it has none. */
   readonly code: string | undefined;
   /** The details of the function's error; undefined if it has none. */
   readonly details: unknown;
@@ -159,6 +166,7 @@ const FAILURES: readonly (readonly [FailureKind, string, string])[] = [
   ["execution", "error executing request", "executing"],
   ["processing", "error processing request", "processing"],
   ["overflow", "request rejected due to queue overflow, try again later", ""],
+  ["put_aside", "request put aside", "put aside"],
 ];
 
 /** The broker rejected the request. The message contains the broker's reason. */

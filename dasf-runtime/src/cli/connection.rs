@@ -461,7 +461,7 @@ mod tests {
             reason: "no".to_owned(),
         };
         let text = report("", unsupported);
-        assert!(text.ends_with(": no; remove --max-redeliveries"), "{text}");
+        assert!(text.ends_with(": no; remove --max-deaths"), "{text}");
         assert!(!report("", ConnectError::Ended).contains(';'));
     }
 

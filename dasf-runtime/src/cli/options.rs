@@ -122,13 +122,13 @@ pub(super) struct Sharing {
     )]
     receiver_queue_size: Option<usize>,
 
-    /// How often a request that no module finished runs again, before its caller gets an error and a
-    /// group moves it to the dead-letter topic [default: 3, without that topic]
+    /// How many modules a request may end after its first delivery, before the broker puts it aside and its
+    /// caller gets an error [default: 3]
     #[arg(
-        long, global = true, env = "DE_BACKEND_MAX_REDELIVERIES",
+        long, global = true, env = "DE_BACKEND_MAX_DEATHS",
         value_name = "TIMES", value_parser = OneLine(clap::value_parser!(u32).range(1..))
     )]
-    max_redeliveries: Option<u32>,
+    max_deaths: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -251,7 +251,7 @@ impl Cli {
             group,
             ack,
             receiver_queue_size,
-            max_redeliveries,
+            max_deaths,
         } = &self.sharing;
         let group = group.as_deref().map(str::parse).transpose();
         Ok(HostOptions {
@@ -261,7 +261,7 @@ impl Cli {
                 Ack::Completed => Acknowledge::Completed,
             },
             receiver_queue_size: *receiver_queue_size,
-            max_redeliveries: *max_redeliveries,
+            max_deaths: *max_deaths,
             ..self.limits.host_options()
         })
     }
@@ -392,13 +392,12 @@ mod tests {
             (alone.group, alone.acknowledge),
             (None, Acknowledge::Received)
         );
-        let shared =
-            "--group team --ack completed --receiver-queue-size 2 --max-redeliveries 3 listen";
+        let shared = "--group team --ack completed --receiver-queue-size 2 --max-deaths 3 listen";
         let shared = options(&WITH_TOPIC, shared).unwrap();
         assert_eq!(shared.group.unwrap().as_str(), "team");
         assert_eq!(shared.acknowledge, Acknowledge::Completed);
         assert_eq!(shared.receiver_queue_size, Some(2));
-        assert_eq!(shared.max_redeliveries, Some(3));
+        assert_eq!(shared.max_deaths, Some(3));
         let attribute = options(&WITH_TOPIC, "listen").unwrap();
         assert_eq!(attribute.group.unwrap().as_str(), "of-attribute");
         let error = options(&WITH_TOPIC, "--group a/b listen").unwrap_err();

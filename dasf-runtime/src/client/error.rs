@@ -214,7 +214,7 @@ impl CallError {
     }
 }
 
-/// An error response of a module.
+/// An error response of a module, or of a broker that has put the request aside.
 ///
 /// Its `Display` text names the kind once: `executing: there is no station Atlantis`. It is one line, so
 /// that the text of a module can neither forge a line of a log nor control a terminal;
@@ -256,12 +256,13 @@ impl ModuleFailure {
     }
 
     /// Returns the code of the function's error, if the error is an [`IntoError`]. A call that is not
-    /// allowed has the code `not_allowed`.
+    /// allowed has the code `not_allowed`, and a request that is put aside `put_aside`.
     pub fn code(&self) -> Option<&str> {
         self.info.as_ref().map(|info| info.code.as_str())
     }
 
-    /// Returns the details of the function's error, if the error is an [`IntoError`] with details.
+    /// Returns the details of the function's error, if the error is an [`IntoError`] with details. Those of a
+    /// request that is put aside are `{"deaths": N, "id": ID}`.
     pub fn details(&self) -> Option<&Value> {
         let details = self.info.as_ref().map(|info| &info.details);
         details.filter(|details| !details.is_null())
@@ -305,6 +306,10 @@ mod tests {
             ),
             ("error executing request: boom", "executing: boom"),
             ("error processing request: no", "processing: no"),
+            (
+                "request put aside: it was begun twice",
+                "put aside: it was begun twice",
+            ),
             (overflow, overflow),
             ("Traceback: boom", "Traceback: boom"),
         ] {

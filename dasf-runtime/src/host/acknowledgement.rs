@@ -122,18 +122,6 @@ impl Unacknowledged {
         }
     }
 
-    /// Returns the messages to the broker, so that their subscription counts them as begun once more.
-    pub(super) async fn put_aside(&mut self) {
-        for (acknowledger, message_id) in self.take() {
-            acknowledger
-                .send(Acknowledgement::Begun(message_id.clone()))
-                .await;
-            acknowledger
-                .send(Acknowledgement::Negative(message_id))
-                .await;
-        }
-    }
-
     /// Returns the messages to the broker, which redelivers them, to another module if there is
     /// one.
     pub(super) async fn give_back(&mut self) {

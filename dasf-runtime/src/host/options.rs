@@ -55,18 +55,22 @@ pub struct HostOptions {
     /// default [`max_workers`](field@Self::max_workers). With a larger number, requests may wait in one
     /// module while another one is idle. Without a group, the broker decides.
     pub receiver_queue_size: Option<usize>,
-    /// How often a request may run again after its first delivery, if no module finished it; default
-    /// [`DEFAULT_MAX_REDELIVERIES`](Self::DEFAULT_MAX_REDELIVERIES). The last attempt runs alone: it
-    /// waits up to 10 s for the end of the other calls of the module, and the next ones wait up to 10 s
-    /// for it. It never runs beside another last attempt. After that, the caller gets an error. This needs [`Acknowledge::Completed`] and the embedded broker, which
-    /// counts only redelivered requests that a module began.
+    /// How many modules a request may end that come to it after its first delivery; default
+    /// [`DEFAULT_MAX_DEATHS`](Self::DEFAULT_MAX_DEATHS). A module that gives the request back after it has begun
+    /// it counts, too. The embedded broker counts that, for requests that are acknowledged when they are
+    /// [completed](Acknowledge::Completed). Then it puts the request aside: its caller gets an error of the
+    /// kind [`PutAside`](crate::FailureKind::PutAside), and the broker keeps the request for those who look at
+    /// it, send it again or drop it.
     ///
-    /// If it is set in a group, the broker also moves the request to the dead-letter topic
-    /// `{topic}-{group}-DLQ`. In this name, the embedded broker replaces `.` and `:` of the group by
-    /// `-`. Apache Pulsar counts each redelivery of a returned request, and its caller gets no error.
-    /// MQTT brokers and `dasf-broker-django` do not count, and a host with this option does not start
-    /// there.
-    pub max_redeliveries: Option<u32>,
+    /// The last attempt runs alone: it waits up to 10 s for the end of the other calls of the module, and the
+    /// next ones wait up to 10 s for it. It never runs beside another last attempt. First deliveries do not
+    /// count, because a module reports only of redeliveries that it begins them.
+    ///
+    /// Apache Pulsar counts something else, and only if it is set in a group: the negative acknowledgements of
+    /// a request. Then it moves the request to the dead-letter topic `{topic}-{group}-DLQ`, and its caller gets
+    /// no error. MQTT brokers and `dasf-broker-django` do not count, and a host with this option does not
+    /// start there.
+    pub max_deaths: Option<u32>,
     /// The number of calls that are accepted at a time, including the running ones; default 1024, or the
     /// default of [`max_workers`](field@Self::max_workers) if that is more. Further requests get the response
     /// `request rejected due to queue overflow, try again later`.
@@ -145,8 +149,8 @@ impl HostOptions {
     /// up to this size.
     pub const DEFAULT_MAX_PAYLOAD_SIZE: usize = transport::DEFAULT_MAX_PAYLOAD_SIZE;
 
-    /// The default number of redeliveries of a request that was begun and not finished.
-    pub const DEFAULT_MAX_REDELIVERIES: u32 = 3;
+    /// The default number of modules that a request may end.
+    pub const DEFAULT_MAX_DEATHS: u32 = transport::DEFAULT_MAX_DEATHS;
 
     /// The default queue size.
     pub const DEFAULT_QUEUE_SIZE: usize = 1024;
@@ -189,10 +193,10 @@ impl HostOptions {
         self
     }
 
-    /// Sets how often a request that no module finished may run again: see
-    /// [`max_redeliveries`](field@Self::max_redeliveries).
-    pub fn max_redeliveries(mut self, redeliveries: u32) -> Self {
-        self.max_redeliveries = Some(redeliveries);
+    /// Sets how many modules a request may end, before it is put aside: see
+    /// [`max_deaths`](field@Self::max_deaths).
+    pub fn max_deaths(mut self, deaths: u32) -> Self {
+        self.max_deaths = Some(deaths);
         self
     }
 
@@ -263,7 +267,7 @@ impl HostOptions {
         };
         Reading {
             at_least_once: self.acknowledge == Acknowledge::Completed,
-            max_redeliveries: self.max_redeliveries,
+            max_deaths: self.max_deaths,
             ..reading
         }
     }
@@ -298,10 +302,7 @@ impl HostOptions {
         let limits = [
             ("max_concurrent", self.max_concurrent),
             ("receiver_queue_size", self.receiver_queue_size),
-            (
-                "max_redeliveries",
-                self.max_redeliveries.map(|limit| limit as usize),
-            ),
+            ("max_deaths", self.max_deaths.map(|limit| limit as usize)),
         ];
         if let Some((name, _)) = limits.into_iter().find(|&(_, limit)| limit == Some(0)) {
             return Err(OptionsError::Zero(name));
@@ -310,8 +311,8 @@ impl HostOptions {
             if self.receiver_queue_size.is_some() {
                 return Err(OptionsError::NeedsGroup("receiver_queue_size"));
             }
-            if self.max_redeliveries.is_some() && self.acknowledge == Acknowledge::Received {
-                return Err(OptionsError::NeedsRedelivery("max_redeliveries"));
+            if self.max_deaths.is_some() && self.acknowledge == Acknowledge::Received {
+                return Err(OptionsError::NeedsRedelivery("max_deaths"));
             }
         }
         let Self {
@@ -350,7 +351,7 @@ impl Default for HostOptions {
             group: None,
             acknowledge: Acknowledge::default(),
             receiver_queue_size: None,
-            max_redeliveries: None,
+            max_deaths: None,
             queue_size: Self::DEFAULT_QUEUE_SIZE.max(processors * 5),
             max_payload_size: Self::DEFAULT_MAX_PAYLOAD_SIZE,
             max_request_size: 256 << 20,
@@ -396,8 +397,8 @@ mod tests {
         let options = HostOptions::default().receiver_queue_size(3);
         let missing = OptionsError::NeedsGroup("receiver_queue_size");
         assert_eq!(options.checked(), Err(missing));
-        let options = HostOptions::default().max_redeliveries(3);
-        let missing = OptionsError::NeedsRedelivery("max_redeliveries");
+        let options = HostOptions::default().max_deaths(3);
+        let missing = OptionsError::NeedsRedelivery("max_deaths");
         assert_eq!(options.clone().checked(), Err(missing));
         let completed = options.clone().acknowledge(Acknowledge::Completed);
         assert!(completed.checked().is_ok());

@@ -2,22 +2,15 @@
 //!
 //! A request may end its module whenever it runs. So the host reports to a broker that counts it when
 //! a redelivered request begins to run. The last attempt runs alone, so that the request is not blamed for
-//! what another one does. After that, the host answers the request with an error.
+//! what another one does. After that, the broker puts the request aside.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
 use dasf_protocol::Delivery;
 
 use super::acknowledgement::AcknowledgePolicy;
-use super::answer::Answer;
 use super::executor::{Call, Executor};
 use super::options::HostOptions;
-use crate::module::Failure;
-
-/// How often a request beyond the limit returns to the broker, which waits a second each time. After a
-/// lost connection, a module connects again within five seconds.
-const RECONNECT_RETURNS: u32 = 5;
 
 /// The earlier deliveries of a request.
 #[derive(Debug, Clone, Copy)]
@@ -46,7 +39,7 @@ pub(super) enum Attempt {
     Reported,
     /// The same, and the request may run only once more.
     Last,
-    /// The request may not run again.
+    /// The request may not run again here. A module that allows more deaths may have had it before.
     Exceeded,
 }
 
@@ -62,18 +55,16 @@ impl Attempt {
 pub(super) struct RedeliveryLimit {
     /// The number of redeliveries that may begin.
     max: u32,
-    is_in_group: bool,
-    /// Whether the broker has the number, and moves a request beyond it to the dead-letter topic.
-    is_in_broker: bool,
+    /// Whether a broker that does not know what a module begins counts what it returns.
+    counts_returns: bool,
 }
 
 impl RedeliveryLimit {
     pub(super) fn of(options: &HostOptions) -> Self {
-        let max = options.max_redeliveries;
+        let max = options.max_deaths;
         Self {
-            max: max.unwrap_or(HostOptions::DEFAULT_MAX_REDELIVERIES),
-            is_in_group: options.group.is_some(),
-            is_in_broker: max.is_some() && options.group.is_some(),
+            max: max.unwrap_or(HostOptions::DEFAULT_MAX_DEATHS),
+            counts_returns: max.is_some() && options.group.is_some(),
         }
     }
 
@@ -95,56 +86,26 @@ impl RedeliveryLimit {
         }
     }
 
-    /// Returns whether a module may still run a request beyond the limit: one that lost only its
-    /// connection, and takes its count back when it connects again. Until then, the request waits in
-    /// the broker, which counts the returns as redeliveries that were not begun.
-    pub(super) fn may_still_run(self, redelivery: Redelivery) -> bool {
-        let begun = redelivery.begun.unwrap_or_default();
-        self.is_in_group && redelivery.count.saturating_sub(begun) <= RECONNECT_RETURNS
-    }
-
     /// Returns whether a request that was not begun can go back to the broker. If the broker counts
     /// deliveries, it would move the request to the dead-letter topic at the limit.
     pub(super) fn may_give_back(self, redelivery: Redelivery) -> bool {
         let next = redelivery.count.saturating_add(1);
-        redelivery.begun.is_some() || !self.is_in_broker || next < self.max
-    }
-
-    /// Returns the failure of a request beyond the limit.
-    fn failure(self) -> Failure {
-        let times = match self.max {
-            1 => "once".to_owned(),
-            max => format!("{max} times"),
-        };
-        Failure::processing(format!(
-            "the request may end the module: after its first delivery it was begun {times} more, and no module finished \
-             it; it does not run again"
-        ))
+        redelivery.begun.is_some() || !self.counts_returns || next < self.max
     }
 }
 
 impl Executor {
-    /// Answers a request that may not run again, and keeps it from coming again.
-    pub(super) async fn give_up(&self, mut call: Call) {
-        let failure = self.limit.failure();
+    /// Returns a request that may not run again to the broker, which puts it aside and tells its caller, unless
+    /// a module comes back that still runs it.
+    pub(super) async fn give_up(&self, call: Call) {
         tracing::error!(
             message_id = &*call.message_id,
             response_topic = call.reply.response_topic.as_str(),
             context = &*call.reply.context,
-            max_redeliveries = self.limit.max,
+            max_deaths = self.limit.max,
             "request not run again: no module finished it, and it may have ended them"
         );
-        let answer = Arc::new(Answer::failure(&failure));
-        if !self.limit.is_in_broker {
-            return self.answer(call, &answer).await;
-        }
-        if !self.deliver(&call.reply, &answer).await {
-            call.message.join(self.recent.forget(call.ticket));
-            return call.message.give_back().await;
-        }
-        let noted = self.recent.answered(call.ticket, &answer);
-        call.message.join(noted);
-        call.message.put_aside().await;
+        self.leave(call).await;
     }
 }
 

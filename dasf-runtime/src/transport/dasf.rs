@@ -14,8 +14,8 @@ use super::json::{Frame, Json, Lack};
 use super::json_kept::{JsonTopic, Otherwise};
 use super::websocket::{self, Connection, Endpoint, Link, LinkBroker, Links, Opened, Subscribing};
 use super::{
-    ConnectError, DiscoveredModule, Feature, Keeping, KeptMessages, Publisher, PublisherOptions,
-    Reader, Reading, Subscriber, Transport, Trust,
+    ConnectError, DEFAULT_MAX_DEATHS, DiscoveredModule, Feature, Keeping, KeptMessages, Publisher,
+    PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
 };
 use crate::random;
 
@@ -71,7 +71,9 @@ impl Transport for Dasf {
         if let Some(introduction) = &reading.introduction {
             parameters.extend(introduction.parameters());
         }
-        if reading.reader == Reader::Group || reading.redelivers() {
+        if reading.reader != Reader::Caller {
+            let max_deaths = reading.max_deaths.unwrap_or(DEFAULT_MAX_DEATHS);
+            parameters.push(("maxDeaths", max_deaths.to_string()));
             // The number stays the same when the reader connects again.
             parameters.push(("begunBy", (random::bits() as u64).to_string()));
         }
@@ -80,7 +82,7 @@ impl Transport for Dasf {
             parameters,
             subscription: reading.subscription,
             is_shared,
-            limits_redeliveries: !is_shared && reading.max_redeliveries.is_some(),
+            limits_deaths: !is_shared && reading.max_deaths.is_some(),
         };
         let asks = self.links.reserve();
         let links = Arc::clone(&self.links);
@@ -112,6 +114,16 @@ impl Transport for Dasf {
             headers,
             trust,
         )))
+    }
+
+    fn dead_requests(
+        &self,
+        path: String,
+    ) -> Option<BoxFuture<'_, Result<Vec<serde_json::Value>, ConnectError>>> {
+        let (headers, trust) = (self.headers.clone(), self.trust.clone());
+        Some(Box::pin(async move {
+            websocket::read_dead(&self.producer, &path, headers, trust).await
+        }))
     }
 
     fn runtime(&self) -> &Handle {
@@ -169,7 +181,7 @@ impl LinkBroker for Dasf {
     fn dialect(&self, subscribing: &Subscribing) -> Json {
         match subscribing.is_shared {
             false => Json {
-                lacks: subscribing.limits_redeliveries.then_some(lacks_begun_count),
+                lacks: subscribing.limits_deaths.then_some(lacks_begun_count),
                 ..Json::default()
             },
             true => Json {
@@ -238,7 +250,7 @@ mod tests {
             subscription: subscription.parse().unwrap(),
             parameters: Vec::new(),
             is_shared: false,
-            limits_redeliveries: false,
+            limits_deaths: false,
         }
     }
 

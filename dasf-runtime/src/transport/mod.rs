@@ -36,7 +36,8 @@ use tokio::time::Instant;
 use crate::host_name;
 use base_url::encoded;
 pub(crate) use send_window::{SendWindow, Turn};
-pub(crate) use websocket::{Link, LinkPool, Trust, lacks_list};
+pub(crate) use websocket::{DeadLetter, DeadLetterTopic};
+pub(crate) use websocket::{Link, LinkPool, Trust, lacks_dead_requests, lacks_list};
 
 pub use cause::Cause;
 pub(crate) use kept::{Hold, Keeping, KeptEvent, KeptMessages};
@@ -134,10 +135,27 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<DiscoveredModule>, ConnectError>>> {
         None
     }
+
+    /// Returns where the broker moves the requests that the modules of a group have returned too often;
+    /// `None` if it does not.
+    fn dead_letters(&self, _topic: &Topic, _group: &Subscription) -> Option<DeadLetterTopic> {
+        None
+    }
+
+    /// Asks the broker about the requests that are put aside; `None` if it puts none aside.
+    fn dead_requests(
+        &self,
+        _path: String,
+    ) -> Option<BoxFuture<'_, Result<Vec<serde_json::Value>, ConnectError>>> {
+        None
+    }
 }
 
 /// The default of the largest payload in one message, in bytes before base64.
 pub(crate) const DEFAULT_MAX_PAYLOAD_SIZE: usize = 700 * 1024;
+
+/// How many readers a message may end, if the user has set no number.
+pub(crate) const DEFAULT_MAX_DEATHS: u32 = 3;
 
 /// The status with which a DASF broker refuses a request on a topic that nobody reads.
 pub(crate) const NOBODY_LISTENS: u16 = 404;
@@ -198,9 +216,8 @@ pub(crate) struct Reading {
     pub(crate) prefetch: Option<usize>,
     /// Whether the broker must redeliver unacknowledged messages when the reader dies.
     pub(crate) at_least_once: bool,
-    /// How often a message is redelivered before it becomes a dead letter; `None` means without
-    /// limit.
-    pub(crate) max_redeliveries: Option<u32>,
+    /// How many readers a message may end; `None` means that the user has set no number.
+    pub(crate) max_deaths: Option<u32>,
     /// The announcement of the module for its broker's list, as JSON.
     pub(crate) announcement: Option<String>,
     /// The module, for a broker that shows who listens.
@@ -217,7 +234,7 @@ const REDELIVERY_DELAY: Duration = Duration::from_secs(1);
 impl Reading {
     /// Returns whether the broker must be able to redeliver messages.
     fn redelivers(&self) -> bool {
-        self.at_least_once || self.max_redeliveries.is_some()
+        self.at_least_once || self.max_deaths.is_some()
     }
 
     /// Returns the query parameters of a shared subscription. Pulsar defines their names, and the
@@ -233,9 +250,6 @@ impl Reading {
         if let Some(prefetch) = self.prefetch {
             parameters.push(("receiverQueueSize", prefetch.to_string()));
         }
-        if let Some(max_redeliveries) = self.max_redeliveries {
-            parameters.push(("maxRedeliverCount", max_redeliveries.to_string()));
-        }
         parameters
     }
 }
@@ -247,7 +261,7 @@ impl Reading {
             subscription,
             prefetch: None,
             at_least_once: false,
-            max_redeliveries: None,
+            max_deaths: None,
             announcement: None,
             introduction: None,
             receiver: None,
@@ -526,6 +540,10 @@ pub enum Feature {
     ModuleList,
     /// The broker keeps the answers to jobs.
     Jobs,
+    /// The broker puts requests aside that ended the modules that ran them.
+    DeadRequests,
+    /// The broker moves requests to a dead-letter topic that the modules of a group have returned too often.
+    DeadLetters,
 }
 
 impl Feature {
@@ -534,13 +552,16 @@ impl Feature {
         Some(match self {
             Self::Groups => "start one module without --group",
             Self::Redelivery => {
-                "start the modules without --ack completed and --max-redeliveries; at a Pulsar, use --persistent persistent"
+                "start the modules without --ack completed and --max-deaths; at a Pulsar, use --persistent persistent"
             }
             Self::RedeliveryWithoutGroup => "name a group with --group NAME",
-            Self::RedeliveryLimit => "remove --max-redeliveries",
+            Self::RedeliveryLimit => "remove --max-deaths",
             Self::ModuleList => "name the topics to look at: `list TOPIC`",
             Self::Jobs => "call without `submit`; at a Pulsar, use --persistent persistent",
-            Self::Acknowledgement | Self::RetainedMessages => return None,
+            Self::Acknowledgement | Self::RetainedMessages | Self::DeadLetters => return None,
+            Self::DeadRequests => {
+                "at a Pulsar, name the topic and the group with --topic and --group"
+            }
         })
     }
 }
@@ -556,6 +577,8 @@ impl fmt::Display for Feature {
             Self::RetainedMessages => "retained messages",
             Self::ModuleList => "a list of modules",
             Self::Jobs => "jobs",
+            Self::DeadRequests => "requests that are put aside",
+            Self::DeadLetters => "a dead-letter topic",
         })
     }
 }

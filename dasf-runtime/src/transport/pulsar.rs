@@ -5,23 +5,26 @@
 
 use std::time::Duration;
 
-use dasf_protocol::Topic;
+use dasf_protocol::{Subscription, Topic};
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
-use super::base_url::BaseUrl;
+use super::base_url::{BaseUrl, encoded};
 use super::json::Json;
 use super::json_kept::{JsonTopic, Otherwise, UNSUBSCRIBE};
-use super::websocket::{self, Endpoint};
+use super::websocket::{self, Endpoint, MAX_LETTERS};
 use super::{
-    ConnectError, DiscoveredModule, Feature, Keeping, KeptMessages, Publisher, PublisherOptions,
-    Reader, Reading, Subscriber, Transport, Trust,
+    ConnectError, DeadLetterTopic, DiscoveredModule, Feature, Keeping, KeptMessages, Publisher,
+    PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
 };
 
 /// How many messages a sender may be ahead of a reader of a non-persistent topic. Such a topic
 /// drops messages that come while the reader's connection is busy with another one.
 const MAX_UNREAD: usize = 1;
+
+/// The subscription that reads dead letters. It keeps those that are neither sent again nor dropped.
+const LETTERS_READER: &str = "dasf-dead";
 
 /// A Pulsar, whose topics are paths below a tenant and a namespace.
 #[derive(Debug, Clone)]
@@ -38,7 +41,7 @@ pub(crate) struct Pulsar {
 impl Pulsar {
     fn consumer(&self, topic: &Topic, reading: &Reading) -> Endpoint {
         let path = format!("{topic}/{}", reading.subscription);
-        let parameters = match reading.reader {
+        let mut parameters = match reading.reader {
             Reader::Caller => vec![("subscriptionMode", "NonDurable".to_owned())],
             Reader::Alone => Vec::new(),
             Reader::Group if self.is_persistent => reading.shared_parameters(),
@@ -50,6 +53,11 @@ impl Pulsar {
             }
             .shared_parameters(),
         };
+        // A Pulsar does not know which messages a reader begins. So it counts those that come back.
+        let max_redeliveries = reading
+            .max_deaths
+            .filter(|_| reading.reader == Reader::Group);
+        parameters.extend(max_redeliveries.map(|max| ("maxRedeliverCount", max.to_string())));
         Endpoint {
             url: self.consumer.join(&path, &parameters),
             below: path,
@@ -154,6 +162,37 @@ impl Transport for Pulsar {
         )))
     }
 
+    fn dead_letters(&self, topic: &Topic, group: &Subscription) -> Option<DeadLetterTopic> {
+        let path = format!(
+            "{}/{LETTERS_READER}",
+            encoded(&format!("{topic}-{group}-DLQ"))
+        );
+        let parameters = [
+            ("subscriptionInitialPosition", "Earliest".to_owned()),
+            ("receiverQueueSize", MAX_LETTERS.to_string()),
+        ];
+        let endpoint = |url: String, below: String| Endpoint {
+            url,
+            below,
+            headers: self.headers.clone(),
+            trust: self.trust.clone(),
+        };
+        self.is_persistent.then(|| DeadLetterTopic {
+            letters: endpoint(self.consumer.join(&path, &parameters), path),
+            requests: endpoint(self.producer.join(topic.as_str(), &[]), topic.to_string()),
+        })
+    }
+
+    fn dead_requests(
+        &self,
+        path: String,
+    ) -> Option<BoxFuture<'_, Result<Vec<serde_json::Value>, ConnectError>>> {
+        let (headers, trust) = (self.headers.clone(), self.trust.clone());
+        Some(Box::pin(async move {
+            websocket::read_dead(&self.producer, &path, headers, trust).await
+        }))
+    }
+
     fn runtime(&self) -> &Handle {
         &self.runtime
     }
@@ -219,13 +258,13 @@ mod tests {
     async fn a_group_shares_a_subscription_and_takes_what_it_can_work_on() {
         let reading = Reading {
             prefetch: Some(4),
-            max_redeliveries: Some(3),
+            max_deaths: Some(3),
             ..Reading::group("workers".parse().unwrap())
         };
         let shared = "?subscriptionType=Shared&negativeAckRedeliveryDelay=1000&receiverQueueSize=4&maxRedeliverCount=3";
         assert!(url(&pulsar("persistent"), &reading).ends_with(&format!("demo/workers{shared}")));
         let volatile = Reading {
-            max_redeliveries: None,
+            max_deaths: None,
             ..reading
         };
         let url = url(&pulsar("non-persistent"), &volatile);

@@ -421,6 +421,16 @@ def answers() -> None:
     (failure,) = events
     assert (failure.kind, failure.code) == ("not_allowed", "not_allowed")
     assert str(failure) == "not allowed: stop: only users"
+    call, events = begin(on)
+    text = "request put aside: it was begun twice"
+    error = '{"code": "put_aside", "details": {"deaths": 2}}'
+    deliver(on, call, in_base64(text.encode()), status="error", x_dasf_error=error)
+    (failure,) = events
+    assert (failure.kind, failure.code) == ("put_aside", "put_aside")
+    assert (failure.details, str(failure)) == (
+        {"deaths": 2},
+        "put aside: it was begun twice",
+    )
     assert not on._calls
 
 

@@ -10,7 +10,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dasf_test_support::program::Listening;
-use dasf_test_support::{broker, program, soon};
+use dasf_test_support::{broker, program, soon, until};
+use rpc::broker::{
+    Address, ConnectError, dead_request, dead_requests, drop_dead_request, retry_dead_request,
+};
 use rpc::{CallError, Caller, FailureKind};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -104,7 +107,7 @@ impl Supervised {
 struct Seen {
     killed: CallError,
     deaths: u32,
-    dead_letters: u64,
+    put_aside: u64,
 }
 
 /// Sends one request that ends its module, and innocent ones before and after it, to `modules`
@@ -145,11 +148,11 @@ async fn one_among(
     let killed = killer.await.unwrap().unwrap_err();
     let deaths = supervisors.into_iter().map(Supervisor::end).sum();
     caller.close().await;
-    let dead_letters = broker.statistics().dead_lettered;
+    let put_aside = broker.statistics().put_aside;
     Seen {
         killed,
         deaths,
-        dead_letters,
+        put_aside,
     }
 }
 
@@ -164,7 +167,8 @@ fn assert_told(error: &CallError, times: &str) {
     let CallError::Module(failure) = error else {
         panic!("{error}");
     };
-    assert_eq!(failure.kind(), Some(FailureKind::Processing));
+    assert_eq!(failure.kind(), Some(FailureKind::PutAside));
+    assert_eq!(failure.code(), Some("put_aside"));
     assert!(failure.message().contains(times), "{failure}");
 }
 
@@ -183,16 +187,16 @@ async fn a_request_that_ends_its_module_ends_a_group_four_times() {
     for killer in [end("end"), large_end()] {
         let seen = one_among(killer, &work("work", 300, 5), 2, arguments).await;
         assert_told(&seen.killed, "3 times");
-        assert_eq!((seen.deaths, seen.dead_letters), (4, 0));
+        assert_eq!((seen.deaths, seen.put_aside), (4, 1));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn only_the_request_that_ends_its_module_is_put_aside() {
-    let arguments = &["--group", "team", "--max-redeliveries", "3"];
+    let arguments = &["--group", "team", "--max-deaths", "2"];
     let seen = one_among(end("end"), &work("work", 300, 5), 2, arguments).await;
-    assert_told(&seen.killed, "3 times");
-    assert_eq!((seen.deaths, seen.dead_letters), (4, 1));
+    assert_told(&seen.killed, "2 times");
+    assert_eq!((seen.deaths, seen.put_aside), (3, 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,7 +217,7 @@ async fn a_request_that_ends_its_module_is_given_up_without_a_group() {
 /// They run beside it each time, because each of them takes longer than the modules live.
 #[tokio::test(flavor = "multi_thread")]
 async fn long_requests_beside_one_that_ends_the_module_are_not_blamed() {
-    let arguments = &["--max-redeliveries", "2", "--max-workers", "8"];
+    let arguments = &["--max-deaths", "2", "--max-workers", "8"];
     for (killer, innocent) in [("end", "work"), ("end_in_task", "work_in_task")] {
         let seen = one_among(end(killer), &work(innocent, 6, 700), 1, arguments).await;
         assert_told(&seen.killed, "2 times");
@@ -230,31 +234,107 @@ async fn a_request_that_hangs_until_its_module_is_stopped_is_given_up() {
     let caller = caller.connect().await.unwrap();
     let hanging = caller.clone();
     let request = json!({"func_name": "hang"});
-    let mut hanging = tokio::spawn(async move { hanging.call(&request).await });
-    let arguments = ["--max-redeliveries", "1", "--drain-timeout", "0"];
-    let mut attempts = 0;
-    let error = loop {
+    let hanging = tokio::spawn(async move { hanging.call(&request).await });
+    let arguments = ["--max-deaths", "1", "--drain-timeout", "0"];
+    for _ in 0..2 {
         let mut module = unruly(&url, &arguments);
         let mut module = module.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(module.stdout.take().unwrap()).lines();
         let has_begun = tokio::task::spawn_blocking(move || lines.next().is_some());
-        let error = tokio::select! {
-            answer = &mut hanging => Some(answer.unwrap().unwrap_err()),
-            begun = has_begun => {
-                assert!(begun.unwrap());
-                attempts += 1;
-                None
-            }
-        };
+        assert!(soon("the begin", has_begun).await.unwrap());
         program::signal(module.id(), "-TERM");
         let stopped = tokio::task::spawn_blocking(move || module.wait().unwrap());
         assert!(soon("the end", stopped).await.unwrap().success());
-        if let Some(error) = error {
-            break error;
-        }
-    };
+    }
+    // It needs no third module.
+    let error = soon("the error", hanging).await.unwrap().unwrap_err();
     assert_told(&error, "once more");
-    assert_eq!(attempts, 2);
+}
+
+/// Starts a module, kills it when it runs the function `hang`, and returns the number of its process.
+async fn kill_hanging(url: &str, arguments: &[&str]) -> u32 {
+    let mut module = unruly(url, arguments);
+    let mut module = module.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(module.stdout.take().unwrap()).lines();
+    let begun = tokio::task::spawn_blocking(move || lines.next().is_some());
+    assert!(soon("the begin", begun).await.unwrap());
+    let process = module.id();
+    program::signal(process, "-KILL");
+    let ended = tokio::task::spawn_blocking(move || module.wait().unwrap());
+    soon("the end", ended).await.unwrap();
+    process
+}
+
+/// No module is left, so it is the broker that tells the caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_whose_modules_are_killed_is_put_aside_and_can_be_sent_again() {
+    let broker = broker().await;
+    let url = broker.url();
+    let address = || Address::websocket(&url).unwrap();
+    let caller = Caller::builder("unruly").websocket(&url).timeout(PATIENCE);
+    let caller = caller.connect().await.unwrap();
+    for group in [Some("team"), None] {
+        let group: Vec<_> = group
+            .into_iter()
+            .flat_map(|group| ["--group", group])
+            .collect();
+        let arguments = [&["--max-deaths", "2"], &group[..]].concat();
+        let calling = caller.clone();
+        let hanging =
+            tokio::spawn(async move { calling.call(&json!({"func_name": "hang"})).await });
+        let mut killed = Vec::new();
+        for _ in 0..3 {
+            killed.push(kill_hanging(&url, &arguments).await);
+            // The broker keeps the requests of a module without a group for it until it sees the end.
+            soon("the end", until(|| broker.statistics().connections <= 1)).await;
+        }
+        let error = soon("the error", hanging).await.unwrap().unwrap_err();
+        assert_told(&error, "2 times");
+        let dead = dead_requests(address()).await.unwrap();
+        let [dead] = &dead[..] else {
+            panic!("{dead:?}")
+        };
+        assert_eq!((dead.topic.as_str(), dead.deaths), ("unruly", Some(2)));
+        assert_eq!(dead.function.as_deref(), Some("hang"));
+        let details = dead_request(address(), &dead.id).await.unwrap();
+        let request: Value = serde_json::from_str(&details.request.unwrap()).unwrap();
+        assert_eq!(request, json!({"func_name": "hang"}));
+        let attempts = details.attempts.iter();
+        let processes = attempts.clone().map(|it| it.consumer.process.unwrap());
+        assert_eq!(processes.collect::<Vec<_>>(), killed);
+        assert!(
+            attempts.clone().all(|it| it.end == "lost"),
+            "{:?}",
+            details.attempts
+        );
+        let begun = attempts.map(|it| it.begun.is_some());
+        assert_eq!(begun.collect::<Vec<_>>(), [false, true, true]);
+
+        retry_dead_request(address(), &dead.id).await.unwrap();
+        let gone = drop_dead_request(address(), &dead.id).await.unwrap_err();
+        assert!(
+            matches!(gone, ConnectError::Refused { status: 410, .. }),
+            "{gone}"
+        );
+        // It counts anew.
+        for _ in 0..3 {
+            kill_hanging(&url, &arguments).await;
+            soon("the end", until(|| broker.statistics().connections <= 1)).await;
+        }
+        let put_aside = broker.statistics().put_aside;
+        soon(
+            "the broker",
+            until(|| broker.statistics().put_aside > put_aside),
+        )
+        .await;
+        let [again] = &dead_requests(address()).await.unwrap()[..] else {
+            panic!("not one")
+        };
+        assert_ne!(again.id, dead.id);
+        drop_dead_request(address(), &again.id).await.unwrap();
+        assert_eq!(dead_requests(address()).await.unwrap(), []);
+    }
+    caller.close().await;
 }
 
 /// Starts a module whose runtime has two threads.

@@ -458,6 +458,7 @@ mod tests {
             receiver_queue_size: None,
             redelivery_delay: Duration::ZERO,
             dead_letters: None,
+            max_deaths: None,
             run: None,
             hold: HoldOption::None,
         };

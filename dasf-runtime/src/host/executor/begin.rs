@@ -27,13 +27,8 @@ impl Executor {
     pub(in crate::host) fn begin(self: &Arc<Self>, request: Request) {
         if request.call.redelivery.attempt == Attempt::Exceeded {
             let executor = Arc::clone(self);
-            self.runtime.spawn(async move {
-                if executor.limit.may_still_run(request.call.redelivery) {
-                    executor.leave(request.call).await;
-                } else {
-                    executor.give_up(request.call).await;
-                }
-            });
+            self.runtime
+                .spawn(async move { executor.give_up(request.call).await });
             return;
         }
         if self.must_read_history(&request) {

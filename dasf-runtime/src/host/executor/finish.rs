@@ -173,7 +173,7 @@ impl Executor {
 
     /// Gives up a request that waits or runs when the module stops. If it is not acknowledged, it
     /// goes to another module. Otherwise its caller gets an error.
-    pub(super) async fn leave(&self, call: Call) {
+    pub(in crate::host) async fn leave(&self, call: Call) {
         let mut message = call.message;
         message.join(self.recent.forget(call.ticket));
         let is_acknowledged = message.len() == 0;

@@ -130,7 +130,7 @@ impl Mqtt {
         };
         match reading.reader {
             Reader::Caller => None,
-            _ if reading.max_redeliveries.is_some() => {
+            _ if reading.max_deaths.is_some() => {
                 refuse(Feature::RedeliveryLimit, "MQTT does not count redeliveries")
             }
             Reader::Alone if reading.at_least_once => refuse(

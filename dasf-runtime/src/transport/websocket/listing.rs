@@ -1,10 +1,12 @@
-//! The list of listeners that the embedded broker sends on a WebSocket.
+//! What the embedded broker shows on a WebSocket: the list of listeners, and the requests that are put aside.
 
 use std::time::Duration;
 
 use dasf_protocol::Topic;
 use futures_util::StreamExt;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
 
@@ -15,8 +17,12 @@ use crate::transport::{ConnectError, DiscoveredModule, Feature};
 
 /// The path of the list, below the address of the broker.
 pub(in crate::transport) const PATH: &str = "api/topics";
+/// The path of the requests that are put aside.
+pub(in crate::transport) const DEAD_PATH: &str = "api/dead";
 /// The greatest number of listed modules.
 const MAX_MODULES: usize = 10_000;
+/// The greatest number of frames about requests that are put aside.
+const MAX_PARTS: usize = 64;
 /// How long the list may take.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -51,41 +57,9 @@ struct Listener {
 pub(in crate::transport) async fn read(
     endpoint: &Endpoint,
 ) -> Result<Vec<DiscoveredModule>, ConnectError> {
-    let opened = connect(endpoint)
-        .await
-        .map_err(|error| explain(endpoint, error))?;
-    let reading = timeout(LIST_TIMEOUT, read_parts(endpoint, opened.socket));
-    reading.await.unwrap_or_else(|_| {
-        Err(ConnectError::Timeout {
-            url: endpoint.to_string(),
-            after: LIST_TIMEOUT,
-        })
-    })
-}
-
-async fn read_parts(
-    endpoint: &Endpoint,
-    mut socket: Socket,
-) -> Result<Vec<DiscoveredModule>, ConnectError> {
     let mut modules = Vec::new();
-    while let Some(frame) = socket.next().await {
-        let text = match frame {
-            Ok(Message::Text(text)) => text,
-            Ok(Message::Close(_)) => break,
-            Ok(_) => continue,
-            Err(error) => {
-                return Err(ConnectError::Protocol {
-                    url: endpoint.to_string(),
-                    reason: broken(&error),
-                    source: None,
-                });
-            }
-        };
-        let part: Part = serde_json::from_str(&text).map_err(|error| ConnectError::Protocol {
-            url: endpoint.to_string(),
-            reason: format!("its list of topics cannot be read: {error}"),
-            source: None,
-        })?;
+    each_frame(endpoint, lacks_list, |text| {
+        let part: Part = parse(endpoint, text, "list of topics")?;
         for listed in part.topics {
             // Topics of other tenants are not at the address.
             let Ok(topic) = listed.topic.parse::<Topic>() else {
@@ -109,10 +83,77 @@ async fn read_parts(
                 left_out,
                 "too many modules to list all"
             );
-            break;
+            return Ok(false);
         }
-    }
+        Ok(true)
+    })
+    .await?;
     Ok(modules)
+}
+
+/// Reads what the broker answers about the requests that are put aside: an object in each frame.
+pub(in crate::transport) async fn read_dead(
+    endpoint: &Endpoint,
+) -> Result<Vec<Value>, ConnectError> {
+    let mut parts = Vec::new();
+    each_frame(endpoint, lacks_dead_requests, |text| {
+        parts.push(parse(endpoint, text, "answer")?);
+        Ok(parts.len() < MAX_PARTS)
+    })
+    .await?;
+    Ok(parts)
+}
+
+fn parse<T: DeserializeOwned>(
+    endpoint: &Endpoint,
+    text: &str,
+    what: &str,
+) -> Result<T, ConnectError> {
+    serde_json::from_str(text).map_err(|error| ConnectError::Protocol {
+        url: endpoint.to_string(),
+        reason: format!("its {what} cannot be read: {error}"),
+        source: None,
+    })
+}
+
+/// Calls a function with each text frame, until it returns `false`. `lacks` returns the error for a broker that
+/// does not know the path.
+async fn each_frame(
+    endpoint: &Endpoint,
+    lacks: fn(String) -> ConnectError,
+    mut take: impl FnMut(&str) -> Result<bool, ConnectError>,
+) -> Result<(), ConnectError> {
+    let opened = connect(endpoint)
+        .await
+        .map_err(|error| explain(endpoint, error, lacks))?;
+    let mut socket: Socket = opened.socket;
+    let reading = async {
+        while let Some(frame) = socket.next().await {
+            match frame {
+                Ok(Message::Text(text)) => {
+                    if !take(&text)? {
+                        break;
+                    }
+                }
+                Ok(Message::Close(_)) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    return Err(ConnectError::Protocol {
+                        url: endpoint.to_string(),
+                        reason: broken(&error),
+                        source: None,
+                    });
+                }
+            }
+        }
+        Ok(())
+    };
+    timeout(LIST_TIMEOUT, reading).await.unwrap_or_else(|_| {
+        Err(ConnectError::Timeout {
+            url: endpoint.to_string(),
+            after: LIST_TIMEOUT,
+        })
+    })
 }
 
 impl Listener {
@@ -135,19 +176,23 @@ impl Listener {
     }
 }
 
-/// Returns the error for a broker that does not know the list.
-fn explain(endpoint: &Endpoint, error: ConnectError) -> ConnectError {
+/// Returns the error for a broker that may not know the path.
+fn explain(
+    endpoint: &Endpoint,
+    error: ConnectError,
+    lacks: fn(String) -> ConnectError,
+) -> ConnectError {
     match error {
         // The Django broker refuses unknown paths with the status 403 or 500.
         ConnectError::Refused {
             status: 404 | 500, ..
-        } => lacks_list(endpoint.to_string()),
+        } => lacks(endpoint.to_string()),
         ConnectError::Refused {
             status: 403,
             ref reason,
             ..
         } if matches!(reason.as_str(), "Access denied" | "Forbidden") => {
-            lacks_list(endpoint.to_string())
+            lacks(endpoint.to_string())
         }
         error => error,
     }
@@ -159,5 +204,14 @@ pub(crate) fn lacks_list(url: String) -> ConnectError {
         url,
         feature: Feature::ModuleList,
         reason: "only dasf-broker and MQTT brokers keep one".to_owned(),
+    }
+}
+
+/// Returns the error of a broker that puts no requests aside.
+pub(crate) fn lacks_dead_requests(url: String) -> ConnectError {
+    ConnectError::Unsupported {
+        url,
+        feature: Feature::DeadRequests,
+        reason: "only dasf-broker puts requests aside".to_owned(),
     }
 }

@@ -5,6 +5,7 @@
 
 mod connect;
 mod consumer;
+mod dead_letters;
 mod driver;
 mod link;
 mod listing;
@@ -30,10 +31,12 @@ use tokio_tungstenite::tungstenite::http::HeaderMap;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 
 pub(super) use connect::{MAX_FRAME_SIZE, Opened, Socket, broken, close, connect};
+pub(in crate::transport) use dead_letters::MAX_LETTERS;
+pub(crate) use dead_letters::{DeadLetter, DeadLetterTopic};
 pub(crate) use link::Link;
 pub(super) use link::{LinkBroker, Subscribing};
 pub(crate) use link::{LinkPool, Links};
-pub(crate) use listing::lacks_list;
+pub(crate) use listing::{lacks_dead_requests, lacks_list};
 pub(super) use liveness::{LONGEST_SILENCE, PING_INTERVAL};
 pub(crate) use tls::Trust;
 pub(super) use traffic::HasTraffic;
@@ -218,6 +221,24 @@ pub(super) async fn read_listing(
         trust,
     };
     listing::read(&endpoint).await
+}
+
+/// Asks the embedded broker about the requests that are put aside. `producer` is the base of the URLs of its
+/// producers, and `path` is below that of these requests.
+pub(super) async fn read_dead(
+    producer: &base_url::BaseUrl,
+    path: &str,
+    headers: HeaderMap,
+    trust: Trust,
+) -> Result<Vec<serde_json::Value>, ConnectError> {
+    let below = format!("{}{path}", listing::DEAD_PATH);
+    let endpoint = Endpoint {
+        url: producer.beside(&below),
+        below,
+        headers,
+        trust,
+    };
+    listing::read_dead(&endpoint).await
 }
 
 /// Starts a publisher whose connections run on this runtime.

@@ -79,7 +79,7 @@ pub(in crate::transport) struct Subscribing {
     /// Whether the subscription is shared by a group.
     pub(in crate::transport) is_shared: bool,
     /// Whether the broker must count the redelivered messages that were begun.
-    pub(in crate::transport) limits_redeliveries: bool,
+    pub(in crate::transport) limits_deaths: bool,
 }
 
 /// The link of a transport, if its broker offers links.
