@@ -220,7 +220,8 @@
 //! - `messageId`, a UUID;
 //! - `publishTime`;
 //! - `redeliveryCount`, in a redelivery;
-//! - `begunCount`, in a redelivery to a consumer with `begunBy`.
+//! - `begunCount`, in a redelivery to a consumer with `begunBy`;
+//! - `waitedMs`, in a delivery whose message has waited for 50 milliseconds or longer.
 //!
 //! Its properties must not contain `x_dasf_user` and `x_dasf_groups`.
 //!

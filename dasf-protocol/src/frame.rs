@@ -5,8 +5,10 @@
 //! [`NegativeAcknowledgement`] and [`Begun`].
 
 use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
 
 use base64::Engine;
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -14,6 +16,7 @@ use crate::json;
 use crate::message_id::MessageId;
 use crate::payload::{Payload, STANDARD};
 use crate::properties::Properties;
+use crate::time;
 
 /// The size in bytes below which a frame should stay, including the broker's additions. The Django
 /// broker rejects frames of about 1,000,000 bytes, or stores them and fails every later connection.
@@ -181,6 +184,13 @@ pub struct Delivery {
     /// `None` if the broker does not count that, and in a first delivery.
     #[serde(rename = "begunCount", default, deserialize_with = "begun_count")]
     pub begun_count: Option<u32>,
+    /// When the broker accepted the message, by the clock of the broker. `None` if it does not say.
+    #[serde(rename = "publishTime", default, deserialize_with = "publish_time")]
+    pub published: Option<SystemTime>,
+    /// How long the message has waited in the broker, in milliseconds on the wire. Zero if the broker
+    /// does not say.
+    #[serde(rename = "waitedMs", default, deserialize_with = "waited")]
+    pub waited: Duration,
 }
 
 /// Reads the count. An invalid count does not make the message unreadable.
@@ -194,6 +204,28 @@ fn begun_count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>
     Ok(count.map(|count| u32::try_from(count).unwrap_or(u32::MAX)))
 }
 
+/// Reads the time. An invalid one counts as missing.
+fn publish_time<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<SystemTime>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Time<'a> {
+        Text(#[serde(borrow)] Cow<'a, str>),
+        Other(IgnoredAny),
+    }
+    Ok(match Time::deserialize(deserializer)? {
+        Time::Text(text) => time::from_rfc3339(&text),
+        Time::Other(_) => None,
+    })
+}
+
+/// Reads the milliseconds. An invalid number counts as zero.
+fn waited<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let waited = Value::deserialize(deserializer)?.as_u64();
+    Ok(Duration::from_millis(waited.unwrap_or_default()))
+}
+
 impl Delivery {
     /// Creates a message that was not delivered before.
     pub fn new(message_id: impl Into<MessageId>, payload: Payload, properties: Properties) -> Self {
@@ -203,6 +235,8 @@ impl Delivery {
             properties,
             redelivery_count: 0,
             begun_count: None,
+            published: None,
+            waited: Duration::ZERO,
         }
     }
 
@@ -328,6 +362,28 @@ mod tests {
             let delivery = Delivery::from_json(&text).unwrap();
             assert_eq!(delivery.redelivery_count, redelivered, "{text}");
             assert_eq!(delivery.begun_count, begun, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_times_are_optional() {
+        let noon = time::from_rfc3339("2026-11-22T10:52:08.5Z");
+        for (times, published, waited) in [
+            ("", None, 0),
+            (r#","publishTime":"2026-11-22T10:52:08.500+00:00""#, noon, 0),
+            (
+                r#","publishTime":"2026-11-22T10:52:08.5\u005A","waitedMs":70"#,
+                noon,
+                70,
+            ),
+            (r#","publishTime":null,"waitedMs":-1"#, None, 0),
+            (r#","publishTime":["now"],"waitedMs":"70""#, None, 0),
+            (r#","publishTime":"now","waitedMs":1.5"#, None, 0),
+        ] {
+            let text = format!(r#"{{"messageId":"a","properties":{{}}{times}}}"#);
+            let delivery = Delivery::from_json(&text).unwrap();
+            assert_eq!(delivery.published, published, "{text}");
+            assert_eq!(delivery.waited, Duration::from_millis(waited), "{text}");
         }
     }
 

@@ -25,6 +25,7 @@
 //! | [`put_aside`] | the error of a request that ended the modules that ran it |
 //! | [`reference`](mod@reference) | the targets of `$ref` in the schemas of an API description |
 //! | [`text`] | strings from files and environment variables |
+//! | [`time`] | the times of brokers |
 
 pub mod api_info;
 mod ascii_json;
@@ -43,6 +44,7 @@ pub mod properties;
 pub mod put_aside;
 pub mod reference;
 pub mod text;
+pub mod time;
 pub mod topic;
 
 pub use error_info::ErrorInfo;

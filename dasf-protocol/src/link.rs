@@ -18,7 +18,7 @@
 //! | `subscribe` | client | `topic`, `subscription`, `parameters` | Reads a topic. The parameters are the query of a consumer's URL. |
 //! | `subscribed` | broker | `topic`, `retention` | The broker delivers the messages of the topic from now on. |
 //! | `unsubscribed` | broker | `topic`, `status`, `reason` | The link does not read the topic, or no longer. A refusal has the status that the handshake of a consumer would have. |
-//! | `message` | broker | `topic`, `message`, `context`, `properties`, `redeliveryCount`, `begunCount`, `encoding`, payload | Delivers a message. |
+//! | `message` | broker | `topic`, `message`, `context`, `properties`, `redeliveryCount`, `begunCount`, `waitedMs`, `encoding`, payload | Delivers a message. |
 //! | `begun` | client | `topic`, `messages` | Begins to work on redelivered messages. A client sends it only for messages with a `begunCount`. |
 //! | `acknowledge` | client | `topic`, `messages` | Acknowledges messages by their numbers. |
 //! | `negativeAcknowledge` | client | `topic`, `messages` | Returns messages to the broker. |
@@ -137,6 +137,9 @@ pub struct Header<'a, P = &'a RawValue> {
     /// `None` if the subscription did not ask for it, and in a first delivery.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub begun_count: Option<u32>,
+    /// How long the message has waited in the broker, in milliseconds. The broker leaves out a short time.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waited_ms: u64,
     /// [`BASE64`] if the payload is text that the broker could not decode.
     #[serde(borrow, default, skip_serializing_if = "str::is_empty")]
     pub encoding: Cow<'a, str>,
@@ -148,9 +151,8 @@ pub struct Header<'a, P = &'a RawValue> {
     pub properties: Option<P>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // the signature that serde expects
-fn is_zero(count: &u32) -> bool {
-    *count == 0
+fn is_zero<N: Default + PartialEq>(count: &N) -> bool {
+    *count == N::default()
 }
 
 /// The reason why a frame of a link cannot be read.
@@ -187,6 +189,7 @@ impl<'a, P> Header<'a, P> {
             reason: Cow::default(),
             redelivery_count: 0,
             begun_count: None,
+            waited_ms: 0,
             encoding: Cow::default(),
             context: None,
             properties: None,
@@ -207,6 +210,7 @@ impl<'a, P> Header<'a, P> {
             reason: self.reason,
             redelivery_count: self.redelivery_count,
             begun_count: self.begun_count,
+            waited_ms: self.waited_ms,
             encoding: self.encoding,
             context: self.context,
             properties: self.properties.map(map),

@@ -447,6 +447,7 @@ impl Address {
                 trust,
                 links: links.get(&runtime),
                 runtime,
+                clock: Arc::default(),
             }),
             Style::Pulsar {
                 producer,
@@ -459,6 +460,7 @@ impl Address {
                 headers,
                 trust,
                 runtime,
+                clock: Arc::default(),
             }),
             #[cfg(feature = "mqtt")]
             Style::Mqtt { url, login } => Arc::new(Mqtt {

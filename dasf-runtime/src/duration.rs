@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// Returns a duration in milliseconds, rounded down.
+pub(crate) fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// Formats a duration for a message: `60 s`, `1.5 s` or `50 ms`.
 pub(crate) fn shown(duration: Duration) -> String {
     let milliseconds = duration.as_millis();

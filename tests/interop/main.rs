@@ -6,6 +6,7 @@
 
 mod access;
 mod corpus;
+mod deadlines;
 mod delivery;
 mod descriptions;
 mod differential;

@@ -215,6 +215,7 @@ fn delivered(frame: Message, joiner: &mut Joiner, shared: &Shared) -> Vec<Messag
                 number: header.message?,
                 redelivery_count: header.redelivery_count,
                 begun_count: header.begun_count,
+                waited_ms: header.waited_ms,
                 context: header.context.map(RawValue::get),
                 properties: Some(&properties),
                 payload,

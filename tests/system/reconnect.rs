@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
+use tokio_tungstenite::tungstenite::http::header::{DATE, HeaderValue};
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 use crate::gated_module::gated;
@@ -248,8 +249,11 @@ async fn accept(listener: &TcpListener) -> (String, WebSocketStream<TcpStream>) 
     let (connection, _) = soon("a connection", listener.accept()).await.unwrap();
     let mut path = String::new();
     #[allow(clippy::result_large_err)] // the signature of the callback
-    let read_path = |request: &Request, response: Response| {
+    let read_path = |request: &Request, mut response: Response| {
         path = request.uri().path().to_owned();
+        // Without a date, a module would first ask for the time with messages.
+        let date = HeaderValue::from_static("Sat, 28 Nov 2026 22:00:00 GMT");
+        response.headers_mut().insert(DATE, date);
         Ok(response)
     };
     let socket = accept_hdr_async(connection, read_path).await.unwrap();

@@ -23,7 +23,7 @@ pub(crate) enum Content {
     Link(LinkContent),
 }
 
-/// How often a message was delivered before.
+/// What happened to a message before a delivery: how often it was delivered, and how long it has waited.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Earlier {
     /// The number of earlier deliveries.
@@ -31,6 +31,15 @@ pub(crate) struct Earlier {
     /// How often a consumer worked on the redelivered message and did not finish, for a consumer that
     /// reports this itself.
     pub(crate) begun: Option<u32>,
+    /// How long it has waited, in milliseconds; zero if that is not long.
+    pub(crate) waited_ms: u64,
+}
+
+impl Earlier {
+    /// Returns whether a delivery has nothing to tell of the time before.
+    fn is_nothing(self) -> bool {
+        self.redeliveries == 0 && self.waited_ms == 0
+    }
 }
 
 impl Content {
@@ -66,23 +75,25 @@ impl Content {
             Self::Text(text) => text.clone(),
             Self::Link(content) => delivery_text(id, content.time, &content.fields()).into(),
         };
-        let Earlier {
-            redeliveries,
-            begun,
-        } = earlier;
-        if redeliveries == 0 {
+        if earlier.is_nothing() {
             return text;
         }
         let (head, tail) = text.split_at(HEAD_END);
-        [
-            head,
-            ",\"redeliveryCount\":",
-            &redeliveries.to_string(),
-            &begun.map_or_else(String::new, |begun| format!(",\"begunCount\":{begun}")),
-            tail,
-        ]
-        .concat()
-        .into()
+        let mut told = String::with_capacity(text.len() + EARLIER_SIZE);
+        told.push_str(head);
+        let redeliveries = (earlier.redeliveries > 0).then(|| earlier.redeliveries.into());
+        let waited = (earlier.waited_ms > 0).then_some(earlier.waited_ms);
+        for (name, number) in [
+            ("redeliveryCount", redeliveries),
+            ("begunCount", earlier.begun.map(u64::from)),
+            ("waitedMs", waited),
+        ] {
+            if let Some(number) = number {
+                told.extend([",\"", name, "\":", &number.to_string()]);
+            }
+        }
+        told.push_str(tail);
+        told.into()
     }
 
     /// Returns the frames of a delivery on a link.
@@ -90,15 +101,17 @@ impl Content {
         let Earlier {
             redeliveries,
             begun,
+            waited_ms,
         } = earlier;
         match self {
-            Self::Link(content) if redeliveries == 0 => content.frames.clone(),
+            Self::Link(content) if earlier.is_nothing() => content.frames.clone(),
             Self::Link(content) => content.read(|context, properties, payload| {
                 link::Message {
                     topic: topic.as_str(),
                     number,
                     redelivery_count: redeliveries,
                     begun_count: begun,
+                    waited_ms,
                     context,
                     properties,
                     payload: &payload,
@@ -111,6 +124,7 @@ impl Content {
                     message: Some(number),
                     redelivery_count: redeliveries,
                     begun_count: begun,
+                    waited_ms,
                     ..Header::new(FrameKind::Message)
                 };
                 text_as_frame(text, header).into()
@@ -205,6 +219,9 @@ const TIME_KEY: &str = "\",\"publishTime\":\"";
 const ID_END: usize = ID_KEY.len() + Hyphenated::LENGTH;
 /// The end of the fields that the broker adds, after the quotation mark behind the time.
 const HEAD_END: usize = ID_END + TIME_KEY.len() + TIME_EXAMPLE.len() + 1;
+
+/// The size of the fields for [`Earlier`].
+const EARLIER_SIZE: usize = 96;
 
 /// Returns the text of a first delivery. `fields` is the part of a frame after its opening brace.
 fn delivery_text(id: Uuid, time: SystemTime, fields: &str) -> String {
@@ -342,6 +359,7 @@ mod tests {
                     let again = message.text(Earlier {
                         redeliveries: count,
                         begun,
+                        waited_ms: 0,
                     });
                     let mut again: Value = serde_json::from_str(&again).unwrap();
                     let mut told = |name| again.as_object_mut().unwrap().remove(name);
@@ -355,6 +373,24 @@ mod tests {
             rest.as_object_mut().unwrap().remove("publishTime").unwrap();
             assert_eq!(rest, fields);
         }
+    }
+
+    #[test]
+    fn a_delivery_tells_how_long_its_message_has_waited() {
+        let message = message(r#"{"payload": "NQ==", "properties": {"a": 1}}"#);
+        let earlier = Earlier {
+            waited_ms: 70,
+            ..Earlier::default()
+        };
+        let text: Value = serde_json::from_str(&message.text(earlier)).unwrap();
+        assert_eq!(text["waitedMs"], 70);
+        assert_eq!(text.get("redeliveryCount"), None);
+        assert_eq!(text["properties"], json!({"a": 1}));
+        let topic = "demo".parse().unwrap();
+        let frames = message.link_frames(&topic, earlier);
+        let (header, payload) = frames.read().unwrap();
+        assert_eq!((header.waited_ms, header.redelivery_count), (70, 0));
+        assert_eq!(payload, "5");
     }
 
     proptest! {

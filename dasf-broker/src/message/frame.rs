@@ -47,6 +47,8 @@ struct Envelope<'a> {
     redelivery_count: Option<&'a RawValue>,
     #[serde(rename = "begunCount", borrow, default, deserialize_with = "present")]
     begun_count: Option<&'a RawValue>,
+    #[serde(rename = "waitedMs", borrow, default, deserialize_with = "present")]
+    waited_ms: Option<&'a RawValue>,
 }
 
 /// Distinguishes `null` from a missing field.
@@ -132,6 +134,8 @@ impl<'a> Frame<'a> {
             Err(FrameError::Reserved("redeliveryCount"))
         } else if envelope.begun_count.is_some() {
             Err(FrameError::Reserved("begunCount"))
+        } else if envelope.waited_ms.is_some() {
+            Err(FrameError::Reserved("waitedMs"))
         } else {
             let properties = envelope.properties.map(RawValue::get);
             check_properties(properties).map(|()| Fields {
@@ -190,6 +194,7 @@ mod tests {
                 "\"redeliveryCount\"",
             ),
             (r#"{"context":7,"begunCount":1}"#, "7", "\"begunCount\""),
+            (r#"{"context":7,"waitedMs":1}"#, "7", "\"waitedMs\""),
             (r#"{"context":7,"properties":null}"#, "7", "properties"),
             (r#"{"context":7,"properties":[]}"#, "7", "properties"),
             (

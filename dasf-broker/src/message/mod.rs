@@ -222,6 +222,7 @@ impl Message {
             number: sequence,
             redelivery_count: 0,
             begun_count: None,
+            waited_ms: 0,
             context,
             properties,
             payload,

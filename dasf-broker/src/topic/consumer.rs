@@ -13,6 +13,7 @@ use super::backlog::QueuedMessage;
 use super::effects::Effects;
 use super::options::{ConsumerOptions, RedeliveryLimit};
 use super::watch::Listener;
+use crate::clock::now;
 use crate::message::{Earlier, Loaded, Message};
 
 /// The size in bytes at which [`Consumer::take`] stops. The socket may need a copy of each message.
@@ -20,6 +21,10 @@ const MAX_TAKEN: usize = 256 * 1024;
 
 /// The number of bytes that the store reads at a time for a consumer.
 const READ_AHEAD: usize = 1 << 20;
+
+/// A delivery does not tell that its message has waited for a shorter time, because the frame of a message
+/// that did not wait is there already.
+const LONG_WAIT: Duration = Duration::from_millis(50);
 
 /// A consumer within its topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +72,8 @@ pub(crate) struct Delivery {
     /// How often a consumer worked on the redelivered message and did not finish, for a consumer that
     /// reports this itself.
     pub(crate) begun: Option<u32>,
+    /// How long the message has waited, if that is long.
+    waited: Duration,
 }
 
 impl Delivery {
@@ -84,6 +91,7 @@ impl Delivery {
         Earlier {
             redeliveries: self.redeliveries,
             begun: self.begun,
+            waited_ms: u64::try_from(self.waited.as_millis()).unwrap_or(u64::MAX),
         }
     }
 }
@@ -128,6 +136,7 @@ impl Consumer {
     pub(super) fn take(&mut self, max: usize, waker: &Waker) -> Vec<Delivery> {
         let mut taken = Vec::with_capacity(max.min(self.unsent.len()));
         let mut size = 0;
+        let now = now();
         while taken.len() < max
             && size < MAX_TAKEN
             && let Some(&sequence) = self.unsent.first()
@@ -144,10 +153,16 @@ impl Consumer {
             size += message.size();
             let redeliveries = queued.history.redeliveries();
             let is_counted = redeliveries > 0 && self.run.is_some();
+            let waited = now.saturating_duration_since(message.published);
             taken.push(Delivery {
                 message,
                 redeliveries,
                 begun: is_counted.then(|| queued.history.begun()),
+                waited: if waited < LONG_WAIT {
+                    Duration::ZERO
+                } else {
+                    waited
+                },
             });
         }
         if taken.is_empty() {

@@ -147,6 +147,7 @@ mod tests {
             number: 8,
             redelivery_count: 0,
             begun_count: None,
+            waited_ms: 0,
             context: Some("\"7\""),
             properties: Some("{}"),
             payload: &bytes::Bytes::new(),

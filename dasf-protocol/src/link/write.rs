@@ -91,6 +91,8 @@ pub struct Message<'a> {
     pub redelivery_count: u32,
     /// How often a consumer has begun to work on it after a redelivery, and did not finish.
     pub begun_count: Option<u32>,
+    /// How long it has waited in the broker, in milliseconds.
+    pub waited_ms: u64,
     /// The context as JSON.
     pub context: Option<&'a str>,
     /// The properties as JSON, an object.
@@ -110,6 +112,7 @@ impl Message<'_> {
     ///     number: 7,
     ///     redelivery_count: 0,
     ///     begun_count: None,
+    ///     waited_ms: 0,
     ///     context: Some("1"),
     ///     properties: Some(r#"{"status":"success"}"#),
     ///     payload: &"[1]".into(),
@@ -132,6 +135,10 @@ impl Message<'_> {
             if let Some(begun_count) = self.begun_count {
                 json.extend_from_slice(b",\"begunCount\":");
                 json::push(json, &begun_count);
+            }
+            if self.waited_ms > 0 {
+                json.extend_from_slice(b",\"waitedMs\":");
+                json::push(json, &self.waited_ms);
             }
             for (name, value) in [
                 (&b",\"context\":"[..], self.context),
@@ -230,6 +237,7 @@ mod tests {
             number: u64,
             redelivery_count in prop_oneof![Just(0), any::<u32>()],
             begun_count in prop::option::of(any::<u32>()),
+            waited_ms in prop_oneof![Just(0), any::<u64>()],
             context in prop::option::of(".*"),
             properties in prop::option::of(".*"),
         ) {
@@ -240,6 +248,7 @@ mod tests {
                 number,
                 redelivery_count,
                 begun_count,
+                waited_ms,
                 context: context.as_deref(),
                 properties: properties.as_deref(),
                 payload: &"[1]".into(),
@@ -253,6 +262,7 @@ mod tests {
                 message: Some(number),
                 redelivery_count,
                 begun_count,
+                waited_ms,
                 context: context.as_deref(),
                 properties: properties.as_deref(),
                 ..Header::new(FrameKind::Message)
@@ -269,6 +279,7 @@ mod tests {
                 number,
                 redelivery_count: 0,
                 begun_count: None,
+                waited_ms: 0,
                 context: None,
                 properties: Some("{}"),
                 payload: &payload,

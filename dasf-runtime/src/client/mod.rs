@@ -38,6 +38,7 @@ pub use job::{Job, JobResult, JobStatus, Submit};
 pub use mode::{Async, Blocking, Mode};
 pub use whereabouts::Whereabouts;
 
+use crate::duration::milliseconds;
 use crate::random;
 use crate::transport::{
     Calls, DEFAULT_MAX_PAYLOAD_SIZE, Outgoing, PublishError, Publisher, PublisherOptions, Reading,
@@ -501,21 +502,21 @@ impl Shared {
 
     /// Adds to the properties of a message where its response goes, and how long the caller waits.
     fn routing(&self, context: u64, properties: Properties, deadline: Instant) -> Properties {
-        let time_left = deadline
-            .saturating_duration_since(Instant::now())
-            .as_millis();
-        properties
+        let properties = properties
             .with(key::REQUEST_CONTEXT, context.to_smolstr().as_str())
-            .with(key::RESPONSE_TOPIC, self.response_topic.as_str())
-            .with(
-                key::TIMEOUT_MS,
-                u64::try_from(time_left).unwrap_or(u64::MAX),
-            )
+            .with(key::RESPONSE_TOPIC, self.response_topic.as_str());
+        with_time_left(properties, deadline)
     }
 
     fn not_published(&self, error: PublishError) -> CallError {
         CallError::not_published(&self.topic, error)
     }
+}
+
+/// Adds to the properties of a message how long the caller waits.
+fn with_time_left(properties: Properties, deadline: Instant) -> Properties {
+    let time_left = deadline.saturating_duration_since(Instant::now());
+    properties.with(key::TIMEOUT_MS, milliseconds(time_left))
 }
 
 /// Returns the deadline of a call.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::in_flight::{self, Answer, Request, Waiting};
 use super::whereabouts::Stage;
-use super::{CallError, Message, OnProgress, Shared, Way, deadline};
+use super::{CallError, Message, OnProgress, Shared, Way, deadline, with_time_left};
 use crate::random;
 use crate::transport::{
     Outgoing, PING_AGAIN, PublishError, Publisher, PublisherOptions, SendWindow,
@@ -244,8 +244,7 @@ impl Shared {
                 .window
                 .turn(max_unread, self.caught_up(&queue))
                 .await?;
-            let position = properties
-                .clone()
+            let position = with_time_left(properties.clone(), queue.deadline)
                 .with(key::FRAGMENT, index)
                 .with(key::NUM_FRAGMENTS, count);
             receipts.push(self.put_one(&queue, position, piece).await?);

@@ -22,7 +22,7 @@ use super::redelivery::Redelivery;
 use super::reply_to::{LatestTopics, ReplyTo};
 use super::{FLUSH_TIMEOUT, HostOptions, MAX_CONTEXT_LENGTH};
 use crate::module::Failure;
-use crate::transport::{Acknowledgement, Subscriber};
+use crate::transport::{Acknowledgement, Subscriber, Transit};
 
 pub(super) struct Dispatcher {
     executor: Arc<Executor>,
@@ -76,11 +76,12 @@ impl Dispatcher {
                 delivery = subscriber.receive() => delivery,
             };
             let Some(delivery) = delivery else { break };
+            let transit = subscriber.transit();
             let acknowledger = subscriber.acknowledger();
             let message = Unacknowledged::new(acknowledger, delivery.message_id.clone());
             tokio::select! {
                 biased;
-                () = self.dispatch(delivery, message) => {}
+                () = self.dispatch(delivery, transit, message) => {}
                 () = &mut stopped => break,
             }
         }
@@ -88,7 +89,12 @@ impl Dispatcher {
         watch.abort();
     }
 
-    async fn dispatch(&mut self, delivery: Delivery, mut message: Unacknowledged) {
+    async fn dispatch(
+        &mut self,
+        delivery: Delivery,
+        transit: Transit,
+        mut message: Unacknowledged,
+    ) {
         let is_request = delivery.properties.message_type() == Some(MessageType::Request);
         let is_job = delivery.properties.get(key::JOB).is_some();
         self.has_had_jobs |= is_job;
@@ -105,7 +111,7 @@ impl Dispatcher {
         } = delivery;
         let routing = (
             properties.message_type(),
-            ReplyTo::sharing(&mut self.topics, &properties),
+            ReplyTo::sharing(&mut self.topics, &properties, transit),
         );
         let (Some(message_type), Some(reply)) = routing else {
             tracing::warn!(
@@ -532,6 +538,73 @@ mod tests {
             delivery: Delivery::new("m", payload, properties),
             connection: 1,
             names_users: false,
+            at: Instant::now(),
+        }
+    }
+
+    /// Returns the payload of the response to a request with a timeout of a second, which waited in the
+    /// broker and in the queue of the module.
+    async fn response_after(in_broker: Duration, in_queue: Duration) -> Bytes {
+        let (transport, mut opened, mut subscribed) = Scripted::open();
+        let options = HostOptions::default();
+        let topic = "demo".parse().unwrap();
+        let module = Module::new(&DESCRIPTOR).unwrap();
+        let subscriber = transport.subscribe(&topic, &options.reading());
+        let executor = Executor::new(module, &topic, transport, OwnPings::default(), &options);
+        let SubscriberEnds {
+            deliveries,
+            mut acknowledgements,
+            state: _state,
+        } = subscribed.recv().await.unwrap();
+        tokio::spawn(async move { while acknowledgements.recv().await.is_some() {} });
+        let request = Properties::new()
+            .with_message_type(MessageType::Request)
+            .with(key::REQUEST_CONTEXT, "1")
+            .with(key::TIMEOUT_MS, 1000);
+        let mut request = received(request);
+        request.delivery.payload = Bytes::from_static(br#"{"func_name": "f"}"#).into();
+        request.delivery.waited = in_broker;
+        assert!(deliveries.queue.send(request).await.is_ok());
+        tokio::time::advance(in_queue).await;
+        let dispatcher = Dispatcher::new(executor, options);
+        let executor = dispatcher.executor();
+        let mut running = Box::pin(dispatcher.run(subscriber, CancellationToken::new()));
+        let answer = async {
+            let mut sent = opened.recv().await.unwrap();
+            sent.queue.recv().await.unwrap().message.payload
+        };
+        // The test is the thread of the host.
+        let calls = async {
+            loop {
+                tokio::task::yield_now().await;
+                if let Some(job) = executor.quick.pop() {
+                    executor.run_quick_call(job);
+                }
+            }
+        };
+        tokio::select! {
+            () = &mut running => unreachable!("the module was not stopped"),
+            () = calls => unreachable!("it never ends"),
+            answer = answer => answer,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_that_a_request_has_waited_counts() {
+        let milliseconds = Duration::from_millis;
+        for (in_broker, in_queue, runs) in [
+            (0, 0, true),
+            (990, 0, true),
+            (0, 990, true),
+            (1000, 0, false),
+            (0, 1000, false),
+            (500, 500, false),
+            (5000, 0, false),
+        ] {
+            let answer = response_after(milliseconds(in_broker), milliseconds(in_queue)).await;
+            assert_eq!(answer == "1", runs, "{in_broker} {in_queue} {answer:?}");
+            let is_late = answer.ends_with(b"was over before the call could begin");
+            assert_eq!(is_late, !runs, "{answer:?}");
         }
     }
 

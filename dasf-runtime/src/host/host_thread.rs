@@ -355,6 +355,7 @@ mod tests {
     use bytes::Bytes;
     use dasf_protocol::properties::key;
     use dasf_protocol::{Delivery, MessageType, Properties, Topic};
+    use tokio::time::Instant;
 
     use super::*;
     use crate::host::HostOptions;
@@ -445,6 +446,7 @@ mod tests {
                 delivery,
                 connection: 1,
                 names_users: false,
+                at: Instant::now(),
             };
             self.read.deliveries.queue.send(received).await.unwrap();
         }

@@ -5,6 +5,7 @@ mod answer;
 mod answers;
 mod budget;
 mod call_log;
+mod clock_probe;
 mod dispatcher;
 mod duplicates;
 mod executor;
@@ -38,6 +39,7 @@ use crate::address::Address;
 use crate::discovery::ListedModule;
 use crate::module::Module;
 use crate::transport::{ConnectError, Introduction, Reading};
+use clock_probe::learn_clock;
 use dispatcher::Dispatcher;
 use executor::Executor;
 use host_thread::HostThread;
@@ -116,6 +118,7 @@ impl Host {
         if !subscriber.names_users() {
             warn_of_refusals(&module);
         }
+        learn_clock(&*transport, topic).await;
 
         let stop = CancellationToken::new();
         let own_pings = OwnPings::default();

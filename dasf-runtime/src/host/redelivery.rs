@@ -117,6 +117,7 @@ mod tests {
     use dasf_protocol::properties::key;
     use dasf_protocol::{MessageType, Properties, Topic};
     use tokio::sync::{Semaphore, watch};
+    use tokio::time::Instant;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
@@ -172,6 +173,7 @@ mod tests {
             delivery,
             connection: 1,
             names_users: false,
+            at: Instant::now(),
         }
     }
 

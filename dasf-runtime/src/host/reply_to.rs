@@ -7,6 +7,8 @@ use dasf_protocol::{Properties, Topic};
 use smol_str::SmolStr;
 use tokio::time::Instant;
 
+use crate::transport::Transit;
+
 /// A caller, and the context of its call.
 pub(super) type CallId = (CallerId, SmolStr);
 
@@ -34,24 +36,29 @@ pub(super) struct ReplyTo {
 }
 
 impl ReplyTo {
-    /// Returns the address in the properties of a message; `None` if there is none.
+    /// Returns the address in the properties of a message that has just come; `None` if there is none.
     pub(super) fn of(properties: &Properties) -> Option<Self> {
-        Self::on(properties.response_topic()?, properties)
+        let transit = Transit::direct(Instant::now());
+        Self::on(properties.response_topic()?, properties, transit)
     }
 
     /// Returns the address in the properties of a message, as [`of`](Self::of) does. The messages of
-    /// one caller share their topic.
-    pub(super) fn sharing(topics: &mut LatestTopics, properties: &Properties) -> Option<Self> {
-        Self::on(topics.response_topic(properties)?, properties)
+    /// one caller share their topic. The time that the message has waited in the broker counts.
+    pub(super) fn sharing(
+        topics: &mut LatestTopics,
+        properties: &Properties,
+        transit: Transit,
+    ) -> Option<Self> {
+        Self::on(topics.response_topic(properties)?, properties, transit)
     }
 
-    fn on(response_topic: Topic, properties: &Properties) -> Option<Self> {
+    fn on(response_topic: Topic, properties: &Properties, transit: Transit) -> Option<Self> {
         Some(Self {
             response_topic,
             context: properties.request_context()?.into(),
             is_job: properties.get(key::JOB).is_some(),
             answers_pings: properties.get(key::ANSWERS_PINGS).is_some(),
-            deadline: deadline(properties),
+            deadline: deadline(properties, transit),
             user: properties.text(key::USER).map(SmolStr::new),
         })
     }
@@ -74,11 +81,11 @@ impl ReplyTo {
 }
 
 /// Returns when the caller of a request stops waiting; `None` if it names no timeout.
-fn deadline(properties: &Properties) -> Option<Instant> {
+fn deadline(properties: &Properties, transit: Transit) -> Option<Instant> {
     let timeout = properties.integer(key::TIMEOUT_MS);
     let timeout = timeout.map(Duration::from_millis);
     let timeout = timeout.filter(|&timeout| timeout <= LONGEST_TIMEOUT);
-    timeout.map(|timeout| Instant::now() + timeout)
+    timeout.map(|timeout| transit.end_of(timeout))
 }
 
 /// How many response topics are kept.

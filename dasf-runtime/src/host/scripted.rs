@@ -9,6 +9,7 @@ use dasf_protocol::{Delivery, MessageType, Properties, Topic};
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::time::Instant;
 
 use crate::transport::{
     ConnectError, ConnectionState, Keeping, KeptMessages, Publisher, PublisherEnds,
@@ -91,5 +92,6 @@ pub(super) fn pong(context: &str) -> Received {
         delivery: Delivery::new("pong", Payload::default(), properties),
         connection: 1,
         names_users: false,
+        at: Instant::now(),
     }
 }

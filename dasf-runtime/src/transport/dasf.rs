@@ -14,8 +14,8 @@ use super::json::{Frame, Json, Lack};
 use super::json_kept::{JsonTopic, Otherwise};
 use super::websocket::{self, Connection, Endpoint, Link, LinkBroker, Links, Opened, Subscribing};
 use super::{
-    ConnectError, DEFAULT_MAX_DEATHS, DiscoveredModule, Feature, Keeping, KeptMessages, Publisher,
-    PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
+    BrokerClock, ConnectError, DEFAULT_MAX_DEATHS, DiscoveredModule, Feature, Keeping,
+    KeptMessages, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
 };
 use crate::random;
 
@@ -28,6 +28,7 @@ pub(crate) struct Dasf {
     pub(crate) trust: Trust,
     pub(crate) runtime: Handle,
     pub(crate) links: Arc<Links>,
+    pub(crate) clock: Arc<BrokerClock>,
 }
 
 /// How many messages a broker delivers on a link before they are acknowledged.
@@ -88,7 +89,7 @@ impl Transport for Dasf {
         let links = Arc::clone(&self.links);
         self.runtime
             .spawn(links.subscribe(self.clone(), subscribing, ends, asks));
-        handle
+        handle.with_clock(&self.clock)
     }
 
     fn keep<'t>(
@@ -138,6 +139,11 @@ impl Transport for Dasf {
         self.links.link()
     }
 
+    fn clock(&self) -> Option<&BrokerClock> {
+        // On a link, the broker tells how long a message has waited.
+        self.link().is_none().then_some(&*self.clock)
+    }
+
     fn knows_link(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.links.known())
     }
@@ -182,11 +188,13 @@ impl LinkBroker for Dasf {
         match subscribing.is_shared {
             false => Json {
                 lacks: subscribing.limits_deaths.then_some(lacks_begun_count),
+                clock: Some(Arc::clone(&self.clock)),
                 ..Json::default()
             },
             true => Json {
                 gives_back: true,
                 lacks: Some(lacks_groups),
+                clock: Some(Arc::clone(&self.clock)),
                 ..Json::default()
             },
         }
@@ -197,7 +205,7 @@ impl LinkBroker for Dasf {
         opened: Opened,
         endpoint: &Endpoint,
     ) -> Result<Connection<Json, Frame>, ConnectError> {
-        dialect.connection(opened, endpoint)
+        dialect.clone().connection(opened, endpoint)
     }
 
     fn publisher(&self, topic: &Topic) -> Publisher {
@@ -241,6 +249,7 @@ mod tests {
             trust: Trust::default(),
             runtime: Handle::current(),
             links: Arc::default(),
+            clock: Arc::default(),
         }
     }
 

@@ -3,11 +3,16 @@
 //! One socket is one producer on one topic, or one consumer of one subscription.
 
 use std::borrow::Cow;
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use dasf_protocol::{Delivery, MessageId, NegativeAcknowledgement, Publish, Receipt, frame, hold};
+use dasf_protocol::{
+    Delivery, MessageId, NegativeAcknowledgement, Publish, Receipt, frame, hold, time,
+};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
+use tokio_tungstenite::tungstenite::http::header::DATE;
 
 use super::features;
 use super::subscriber::Acknowledgement;
@@ -15,10 +20,10 @@ use super::websocket::{
     self, Connection, Dialect, Endpoint, Incoming, KeepAlive, Opened, ReadDeliveries, ReadReceipts,
     Settlement, WriteAcknowledgements, WriteMessages,
 };
-use super::{ConnectError, Feature, Hold, NOBODY_LISTENS, PublishError, Queued};
+use super::{BrokerClock, ConnectError, Feature, Hold, NOBODY_LISTENS, PublishError, Queued};
 
 /// Frames of one JSON object each. A frame contains at most one message.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Json {
     /// The last frame of a consumer before its connection is closed permanently.
     pub(super) farewell: Option<&'static str>,
@@ -27,6 +32,8 @@ pub(super) struct Json {
     pub(super) gives_back: bool,
     /// Reads the headers of the broker's handshake response, and returns the feature that it lacks.
     pub(super) lacks: Option<fn(&HeaderMap) -> Option<Lack>>,
+    /// Learns the date of the broker.
+    pub(super) clock: Option<Arc<BrokerClock>>,
 }
 
 /// A missing feature of a broker, and why it is needed.
@@ -64,15 +71,20 @@ impl Json {
                 reason: reason.to_owned(),
             });
         }
+        if let Some(clock) = &self.clock
+            && let Some(date) = date(&opened.headers)
+        {
+            clock.shows(date, Instant::now());
+        }
         Ok(Connection {
             names_users: features::has(&opened.headers, features::USERS),
             hold: hold(&opened.headers),
             socket: opened.socket,
+            goodbye: self.farewell.map(Message::text),
             writer: self,
             reader: Frame::default(),
             window: usize::MAX,
             keep_alive: KeepAlive::default(),
-            goodbye: self.farewell.map(Message::text),
         })
     }
 }
@@ -86,12 +98,18 @@ pub(super) fn hold(headers: &HeaderMap) -> Option<Hold> {
     })
 }
 
+/// Returns the date of the broker in its answer to a handshake.
+fn date(headers: &HeaderMap) -> Option<SystemTime> {
+    time::from_http_date(headers.get(DATE)?.to_str().ok()?)
+}
+
 impl Dialect for Json {
     type Writer = Self;
     type Reader = Frame;
 
     async fn connect(&self, endpoint: &Endpoint) -> Result<Connection<Self, Frame>, ConnectError> {
-        self.connection(websocket::connect(endpoint).await?, endpoint)
+        let opened = websocket::connect(endpoint).await?;
+        self.clone().connection(opened, endpoint)
     }
 }
 

@@ -6,6 +6,7 @@
 //! kind of broker.
 
 pub(crate) mod base_url;
+mod broker_clock;
 mod cause;
 pub(crate) mod dasf;
 mod features;
@@ -39,12 +40,14 @@ pub(crate) use send_window::{SendWindow, Turn};
 pub(crate) use websocket::{DeadLetter, DeadLetterTopic};
 pub(crate) use websocket::{Link, LinkPool, Trust, lacks_dead_requests, lacks_list};
 
+pub(crate) use broker_clock::BrokerClock;
 pub use cause::Cause;
 pub(crate) use kept::{Hold, Keeping, KeptEvent, KeptMessages};
 pub(crate) use publisher::{Publisher, PublisherEnds};
 pub(crate) use queued::{Backlog, Calls, Outgoing, PublishError, Queued, drop_superseded_reports};
 pub(crate) use subscriber::{
     Acknowledgement, Acknowledger, Deliveries, Receive, Received, Subscriber, SubscriberEnds,
+    Transit,
 };
 
 /// Opens connections to one broker.
@@ -129,6 +132,12 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     /// on the topic of the answer tells of it.
     fn delivers_cancelled_jobs(&self) -> bool {
         false
+    }
+
+    /// Returns what the readers know of the broker's clock; `None` if the broker tells in another way how
+    /// long a message has waited.
+    fn clock(&self) -> Option<&BrokerClock> {
+        None
     }
 
     /// Returns the announcements of the modules that listen; `None` if the broker keeps no list.

@@ -3,6 +3,7 @@
 //! This module follows the API of Pulsar 4.0:
 //! <https://pulsar.apache.org/docs/4.0.x/client-libraries-websocket/>.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use dasf_protocol::{Subscription, Topic};
@@ -15,8 +16,8 @@ use super::json::Json;
 use super::json_kept::{JsonTopic, Otherwise, UNSUBSCRIBE};
 use super::websocket::{self, Endpoint, MAX_LETTERS};
 use super::{
-    ConnectError, DeadLetterTopic, DiscoveredModule, Feature, Keeping, KeptMessages, Publisher,
-    PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
+    BrokerClock, ConnectError, DeadLetterTopic, DiscoveredModule, Feature, Keeping, KeptMessages,
+    Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
 };
 
 /// How many messages a sender may be ahead of a reader of a non-persistent topic. Such a topic
@@ -36,6 +37,7 @@ pub(crate) struct Pulsar {
     pub(crate) headers: HeaderMap,
     pub(crate) trust: Trust,
     pub(crate) runtime: Handle,
+    pub(crate) clock: Arc<BrokerClock>,
 }
 
 impl Pulsar {
@@ -128,9 +130,11 @@ impl Transport for Pulsar {
                 .then_some(UNSUBSCRIBE),
             gives_back: true,
             lacks: None,
+            clock: Some(Arc::clone(&self.clock)),
         };
         let endpoint = self.consumer(topic, reading);
-        websocket::subscriber(&self.runtime, dialect, endpoint, topic, reading)
+        let subscriber = websocket::subscriber(&self.runtime, dialect, endpoint, topic, reading);
+        subscriber.with_clock(&self.clock)
     }
 
     fn delivers_cancelled_jobs(&self) -> bool {
@@ -197,6 +201,10 @@ impl Transport for Pulsar {
         &self.runtime
     }
 
+    fn clock(&self) -> Option<&BrokerClock> {
+        Some(&self.clock)
+    }
+
     fn max_unread(&self) -> Option<usize> {
         (!self.is_persistent).then_some(MAX_UNREAD)
     }
@@ -225,6 +233,7 @@ mod tests {
             headers: HeaderMap::new(),
             trust: Trust::default(),
             runtime: Handle::current(),
+            clock: Arc::default(),
         }
     }
 

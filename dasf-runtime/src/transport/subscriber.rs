@@ -2,12 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageId};
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
 
-use super::{ConnectError, ConnectionState, Reading, first_attempt};
+use super::{BrokerClock, ConnectError, ConnectionState, Reading, first_attempt};
 
 /// How many received messages wait before the connection is no longer read.
 const DELIVERY_CAPACITY: usize = 64;
@@ -34,6 +36,30 @@ pub(crate) struct Received {
     pub(crate) connection: u64,
     /// Whether the broker names the users who send the messages on this connection.
     pub(crate) names_users: bool,
+    /// When the message came.
+    pub(crate) at: Instant,
+}
+
+/// The way of a message through the broker.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Transit {
+    /// When the message came.
+    came: Instant,
+    /// How long the broker had it before.
+    waited: Duration,
+}
+
+impl Transit {
+    /// Returns the way of a message that came at this instant, and did not wait.
+    pub(crate) fn direct(came: Instant) -> Self {
+        let waited = Duration::ZERO;
+        Self { came, waited }
+    }
+
+    /// Returns when a time is over that began when the broker got the message.
+    pub(crate) fn end_of(self, time: Duration) -> Instant {
+        self.came + time.saturating_sub(self.waited)
+    }
 }
 
 /// Processes the messages of a topic in the task of the connection, which acknowledges them.
@@ -57,6 +83,10 @@ pub(crate) struct Subscriber {
     deliveries: mpsc::Receiver<Received>,
     acknowledger: Acknowledger,
     state: watch::Receiver<ConnectionState>,
+    /// The clock by which the broker tells when it got the messages, if it does so.
+    clock: Option<Arc<BrokerClock>>,
+    /// The way of the message that was received last.
+    transit: Transit,
 }
 
 /// The other ends of a subscriber's channels, for the connection's task.
@@ -84,6 +114,8 @@ impl Subscriber {
                 connection: 0,
             },
             state: watched,
+            clock: None,
+            transit: Transit::direct(Instant::now()),
         };
         let ends = SubscriberEnds {
             deliveries: Deliveries {
@@ -102,6 +134,12 @@ impl Subscriber {
         ends.state
             .send_replace(ConnectionState::Disconnected(error));
         handle
+    }
+
+    /// Returns the handle for a broker that tells by this clock when it got the messages.
+    pub(crate) fn with_clock(self, clock: &Arc<BrokerClock>) -> Self {
+        let clock = Some(Arc::clone(clock));
+        Self { clock, ..self }
     }
 
     /// Returns the state of the connection.
@@ -135,12 +173,25 @@ impl Subscriber {
             mut delivery,
             connection,
             names_users,
+            at,
         } = self.deliveries.recv().await?;
         if !names_users {
             remove_users(&mut delivery);
         }
         self.acknowledger.connection = connection;
+        let waited = match (&self.clock, delivery.published) {
+            (Some(clock), Some(published)) if delivery.waited.is_zero() => {
+                clock.waited(published, at)
+            }
+            _ => delivery.waited,
+        };
+        self.transit = Transit { came: at, waited };
         Some(delivery)
+    }
+
+    /// Returns the way of the message that was received last.
+    pub(crate) fn transit(&self) -> Transit {
+        self.transit
     }
 
     /// Acknowledges the message that was received last.
@@ -162,6 +213,7 @@ impl Subscriber {
             deliveries,
             acknowledger,
             mut state,
+            ..
         } = self;
         drop((deliveries, acknowledger));
         while state.changed().await.is_ok() {}

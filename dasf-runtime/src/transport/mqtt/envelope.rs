@@ -6,7 +6,7 @@
 //! | payload | payload, as bytes without base64 |
 //! | `response_topic` | Response Topic, `dasf/` and the topic |
 //! | `requestContext` | Correlation Data |
-//! | time of expiry | Message Expiry Interval |
+//! | `x_dasf_timeout_ms` or the time of expiry | Message Expiry Interval, which the broker counts down |
 //! | message id | the User Property `messageId`, a UUID |
 //! | any other property | a User Property, as a string |
 //!
@@ -60,9 +60,13 @@ pub(super) fn publish(
     if !message.payload.is_empty() {
         properties.content_type = Some(content_type(&message.properties).into());
     }
-    properties.message_expiry_interval = message
-        .expires
-        .map(|expires| whole_seconds(expires.saturating_duration_since(Instant::now())));
+    properties.message_expiry_interval = match timeout(&message.properties) {
+        // The reader compares both.
+        Some(timeout) => Some(whole_seconds(timeout)),
+        None => message
+            .expires
+            .map(|expires| whole_seconds(expires.saturating_duration_since(Instant::now()))),
+    };
     add(&mut properties.user_properties, MESSAGE_ID, &uuid(id))?;
     for (name, value) in message.properties.iter() {
         if value.is_null() {
@@ -120,11 +124,28 @@ pub(super) fn delivery(publish: Publish) -> Result<Delivery, MessageId> {
     } else {
         bytes.into()
     };
-    Ok(Delivery::new(
-        message_id,
-        payload,
-        texts.into_iter().collect(),
-    ))
+    let properties: Properties = texts.into_iter().collect();
+    let waited = waited(&properties, received.message_expiry_interval);
+    let mut delivery = Delivery::new(message_id, payload, properties);
+    delivery.waited = waited;
+    Ok(delivery)
+}
+
+fn timeout(properties: &Properties) -> Option<Duration> {
+    let timeout = properties.integer(key::TIMEOUT_MS);
+    timeout.map(Duration::from_millis)
+}
+
+/// Returns for how many whole seconds a message has waited in the broker. The sender has derived the
+/// expiry interval from the timeout, and the broker has counted it down.
+fn waited(properties: &Properties, left: Option<u32>) -> Duration {
+    match (timeout(properties), left) {
+        (Some(timeout), Some(left)) => {
+            let waited = whole_seconds(timeout).saturating_sub(left);
+            Duration::from_secs(waited.into())
+        }
+        _ => Duration::ZERO,
+    }
 }
 
 /// Returns a new id for a message without one.
@@ -222,9 +243,9 @@ mod tests {
     fn the_envelope_has_its_place_in_mqtt() {
         let mut message = outgoing(
             b"[1]",
-            json!({"messageType": "request", "requestContext": "7", "response_topic": "demo_1", "x_dasf_timeout_ms": 60, "none": null}),
+            json!({"messageType": "request", "requestContext": "7", "response_topic": "demo_1", "x_dasf_timeout_ms": 1499, "none": null}),
         );
-        message.expires = Some(Instant::now() + Duration::from_millis(1500));
+        message.expires = Some(Instant::now() + Duration::from_secs(9));
         let publish = published(&message).unwrap();
         assert_eq!(&publish.payload[..], b"[1]");
         let properties = &publish.properties;
@@ -240,7 +261,7 @@ mod tests {
             [
                 ("messageId", id),
                 ("messageType", "request"),
-                ("x_dasf_timeout_ms", "60")
+                ("x_dasf_timeout_ms", "1499")
             ]
         );
 
@@ -250,7 +271,31 @@ mod tests {
         let properties = &delivery.properties;
         assert_eq!(properties.request_context().as_deref(), Some("7"));
         assert_eq!(properties.response_topic().unwrap().as_str(), "demo_1");
-        assert_eq!(properties.integer(key::TIMEOUT_MS), Some(60));
+        assert_eq!(properties.integer(key::TIMEOUT_MS), Some(1499));
+        assert_eq!(delivery.waited, Duration::ZERO);
+    }
+
+    #[test]
+    fn the_expiry_interval_shows_how_long_a_message_has_waited() {
+        let waited = |properties: Value, expires: Option<u64>, left: Option<u32>| {
+            let mut message = outgoing(b"", properties);
+            message.expires = expires.map(|after| Instant::now() + Duration::from_secs(after));
+            let mut publish = published(&message).unwrap();
+            let of_sender = &mut publish.properties.message_expiry_interval;
+            assert_eq!(of_sender.is_some(), expires.is_some());
+            if let Some(left) = left {
+                *of_sender = Some(left);
+            }
+            delivery(publish).unwrap().waited.as_secs()
+        };
+        let timeout = || json!({"x_dasf_timeout_ms": 60_500});
+        assert_eq!(waited(timeout(), Some(60), None), 0);
+        assert_eq!(waited(timeout(), Some(60), Some(59)), 2);
+        assert_eq!(waited(timeout(), Some(60), Some(0)), 61);
+        // Another sender may choose another interval.
+        assert_eq!(waited(timeout(), Some(60), Some(100)), 0);
+        assert_eq!(waited(json!({}), Some(60), Some(59)), 0);
+        assert_eq!(waited(json!({}), None, None), 0);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use dasf_protocol::{MessageType, Topic, properties::key};
 use tokio::time::Instant;
 
 use super::{Outgoing, PublishError, Queued, Receipt};
+use crate::duration::milliseconds;
 use crate::random;
 
 /// How often the connection may be lost because of one message. A message that makes the broker
@@ -65,10 +66,34 @@ impl Queued {
         reason.clone_into(&mut self.last_loss);
     }
 
-    /// Returns why the message must not be sent (again); `None` if it may be sent. `has_waited` means
-    /// that the message may have waited so long that nobody needs it any more.
-    pub(crate) fn obstacle(&self, now: Instant, has_waited: bool) -> Option<PublishError> {
-        let is_repeated = self.written_at.is_some() || self.unread_since.is_some();
+    /// Prepares the message for [`mark_written`](Self::mark_written). `has_waited` means that it may have
+    /// waited so long that nobody needs it any more. If it is still needed, it tells the time that is left
+    /// now.
+    ///
+    /// # Errors
+    /// Returns why the message must not be sent (again).
+    pub(crate) fn prepare(&mut self, now: Instant, has_waited: bool) -> Result<(), PublishError> {
+        if let Some(obstacle) = self.obstacle(now, has_waited) {
+            return Err(obstacle);
+        }
+        if (has_waited || self.is_repeated())
+            && let Some(expires) = self.message.expires
+            && self.message.properties.get(key::TIMEOUT_MS).is_some()
+        {
+            let properties = std::mem::take(&mut self.message.properties);
+            let left = expires.saturating_duration_since(now);
+            self.message.properties = properties.with(key::TIMEOUT_MS, milliseconds(left));
+        }
+        Ok(())
+    }
+
+    /// Returns whether the message was written before.
+    fn is_repeated(&self) -> bool {
+        self.written_at.is_some() || self.unread_since.is_some()
+    }
+
+    fn obstacle(&self, now: Instant, has_waited: bool) -> Option<PublishError> {
+        let is_repeated = self.is_repeated();
         if self.message.expires.is_some_and(|expires| expires <= now) {
             Some(PublishError::Expired)
         } else if (is_repeated && self.is_late(now))
@@ -201,6 +226,33 @@ mod tests {
         queued.mark_written();
         assert_eq!(queued.obstacle(before, false), None);
         assert_eq!(queued.obstacle(until, false), Some(PublishError::Unawaited));
+    }
+
+    #[test]
+    fn a_message_that_has_waited_tells_the_time_that_is_left() {
+        let now = Instant::now();
+        let second = Duration::from_secs(1);
+        let left = |queued: &Queued| queued.message.properties.integer(key::TIMEOUT_MS);
+        let mut queued = Queued::new(Outgoing {
+            payload: Bytes::new(),
+            context: "1".into(),
+            properties: Properties::new().with(key::TIMEOUT_MS, 60_000),
+            expires: Some(now + 60 * second),
+            awaited_until: None,
+        });
+        assert_eq!(queued.prepare(now + second, false), Ok(()));
+        assert_eq!(left(&queued), Some(60_000));
+        assert_eq!(queued.prepare(now + 2 * second, true), Ok(()));
+        assert_eq!(left(&queued), Some(58_000));
+        queued.mark_written();
+        assert_eq!(queued.prepare(now + 3 * second, false), Ok(()));
+        assert_eq!(left(&queued), Some(57_000));
+        let late = queued.prepare(now + 60 * second, false);
+        assert_eq!(late, Err(PublishError::Expired));
+        // A message without a timeout does not get one.
+        queued.message.properties = Properties::new();
+        assert_eq!(queued.prepare(now + second, true), Ok(()));
+        assert_eq!(left(&queued), None);
     }
 
     #[test]

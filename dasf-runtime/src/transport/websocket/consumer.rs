@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use dasf_protocol::{Delivery, Topic};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::Sleep;
+use tokio::time::{Instant, Sleep};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_util::sync::PollSender;
 
@@ -251,6 +251,7 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> ConsumerRole<'_, W, R> {
             delivery,
             connection: self.consumer.connection,
             names_users: self.consumer.names_users,
+            at: Instant::now(),
         };
         self.consumer.deliveries.send(received);
     }

@@ -334,10 +334,8 @@ impl<W: WriteMessages, R: ReadReceipts> ProducerRole<'_, W, R> {
         }
         let mut has_settled = false;
         for mut queued in self.producer.unwritten.drain(..count) {
-            let framed = match queued.obstacle(now, has_waited) {
-                None => self.writer.frame(&mut queued),
-                Some(error) => Err(error),
-            };
+            let framed = queued.prepare(now, has_waited);
+            let framed = framed.and_then(|()| self.writer.frame(&mut queued));
             match framed {
                 Ok((frame, key)) => {
                     outgoing.push_back(frame);

@@ -176,6 +176,7 @@ impl LinkSubscription {
             delivery,
             connection,
             names_users,
+            at: Instant::now(),
         };
         match self.deliveries.queue.try_send(received) {
             // If nobody reads the message any more, the broker keeps it.

@@ -1,6 +1,7 @@
 //! From frames of the broker to the messages of subscribers, and to receipts.
 
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use dasf_protocol::link::{BASE64, FrameKind, Header};
@@ -87,6 +88,7 @@ impl<B: LinkBroker> LinkRole<'_, B> {
         let mut delivery = Delivery::new(number, payload, properties);
         delivery.redelivery_count = header.redelivery_count;
         delivery.begun_count = header.begun_count;
+        delivery.waited = Duration::from_millis(header.waited_ms);
         let touched = &mut self.touched;
         self.is_urgent |=
             subscription.deliver(number, delivery, connection, names_users, touched)?;

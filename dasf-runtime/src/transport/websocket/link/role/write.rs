@@ -92,7 +92,7 @@ impl<B: LinkBroker> LinkRole<'_, B> {
         has_waited: bool,
         outgoing: &mut FrameQueue,
     ) {
-        if let Some(obstacle) = message.queued.obstacle(now, has_waited) {
+        if let Err(obstacle) = message.queued.prepare(now, has_waited) {
             self.link.receipts.skip();
             return message.queued.settle(&message.topic, Err(obstacle));
         }
