@@ -147,6 +147,8 @@ pub enum JobState {
     Sent,
     /// The caller has cancelled the job.
     Cancelled,
+    /// The caller has given the job up. What came before does not count.
+    Forgotten,
     /// A module has the request, which waits there.
     Accepted,
     /// A module runs the function.
@@ -154,10 +156,11 @@ pub enum JobState {
 }
 
 impl JobState {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Submitting,
         Self::Sent,
         Self::Cancelled,
+        Self::Forgotten,
         Self::Accepted,
         Self::Running,
     ];
@@ -168,6 +171,7 @@ impl JobState {
             Self::Submitting => "submitting",
             Self::Sent => "sent",
             Self::Cancelled => "cancelled",
+            Self::Forgotten => "forgotten",
             Self::Accepted => "accepted",
             Self::Running => "running",
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use dasf::client::{Job, JobStatus};
 use dasf::protocol::Topic;
 use dasf::{Address, CallError, Host, HostOptions};
+use dasf_test_support::worker::Worker;
 use dasf_test_support::{listen_at, soon};
 use tokio::sync::Semaphore;
 
@@ -85,19 +86,24 @@ async fn a_result_is_collected_by_another_program(broker: &TestBroker) {
     let job = client.wait(topic.as_str()).submit().await.unwrap();
     let id = job.id().clone();
     // The report shows that the function runs.
-    let mut has_begun = false;
-    let waiting = async {
-        let watching = job.result().on_progress(|_| has_begun = true);
-        let limit = std::time::Duration::from_millis(200);
-        while matches!(
-            job.status().await,
-            Ok(JobStatus::Waiting | JobStatus::Accepted)
-        ) {}
-        watching.timeout(limit).await
-    };
-    let ended = soon("the report", waiting).await;
-    assert!(matches!(ended, Err(CallError::NotDone { .. })), "{ended:?}");
-    assert!(has_begun);
+    let (sender, mut reported) = tokio::sync::mpsc::unbounded_channel();
+    let watching = job.result().on_progress(move |_| sender.send(()).unwrap());
+    let watching = watching.into_future();
+    tokio::select! {
+        ended = watching => panic!("{ended:?}"),
+        report = soon("the report", reported.recv()) => report.unwrap(),
+    }
+    let status = soon("the status", job.status()).await;
+    assert!(
+        matches!(
+            status,
+            Ok(JobStatus::Running {
+                report: Some(_),
+                ..
+            })
+        ),
+        "{status:?}"
+    );
     drop(job);
     client.caller().clone().close().await;
     drop(client);
@@ -148,26 +154,21 @@ async fn a_job_that_nobody_submitted_is_unknown(broker: &TestBroker) {
 
 async fn a_job_waits_for_a_group(broker: &TestBroker) {
     let topic = broker.topic("waits").await;
-    let start = || {
-        let options = HostOptions::default().group("workers".parse().unwrap());
-        let module = work::module().unwrap();
-        listen_at(
-            address(broker, Role::Module),
-            topic.as_str(),
-            module,
-            options,
-        )
-    };
-    // A Pulsar and an MQTT broker keep requests for a group that they know.
-    let host = start().await;
-    soon("the end of the module", host.shutdown()).await;
+    // A Pulsar and an MQTT broker keep requests for a group that they know, after its modules have crashed.
+    let options = || HostOptions::default().group("workers".parse().unwrap());
+    let module = work::module().unwrap();
+    let place = address(broker, Role::Module);
+    let crashing = Worker::start("crashing", module, topic.as_str(), place, options());
+    crashing.await.unwrap().kill();
     let client = connect(broker, &topic).await;
     let job = client.fill(10).submit().await.unwrap();
     assert_eq!(
         soon("the status", job.status()).await,
         Ok(JobStatus::Waiting)
     );
-    let host = start().await;
+    let module = work::module().unwrap();
+    let place = address(broker, Role::Module);
+    let host = listen_at(place, topic.as_str(), module, options()).await;
     assert_eq!(result(&job).await.unwrap(), "0123456789");
     soon("the end of the module", host.shutdown()).await;
 }

@@ -67,8 +67,11 @@ impl JobHistory {
                 }
             }
             Some(MessageType::Job) => {
-                let state = properties.text(key::JOB_STATE).and_then(JobState::of);
-                self.is_cancelled |= state == Some(JobState::Cancelled);
+                match properties.text(key::JOB_STATE).and_then(JobState::of) {
+                    Some(JobState::Cancelled) => self.is_cancelled = true,
+                    Some(JobState::Forgotten) => *self = Self::default(),
+                    _ => {}
+                }
             }
             _ => {}
         }

@@ -125,8 +125,14 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     /// Reads the messages that the broker keeps on a topic.
     fn kept<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<KeptMessages, ConnectError>>;
 
-    /// Makes the broker keep the messages of a topic no longer.
+    /// Makes the broker keep the messages of a topic no longer. They may stay for a while: see
+    /// [`removes_late`](Self::removes_late).
     fn forget<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<(), ConnectError>>;
+
+    /// Returns whether the broker still delivers messages for a while that it need not keep any more.
+    fn removes_late(&self) -> bool {
+        false
+    }
 
     /// Returns whether the broker delivers the request of a job that was cancelled while it waited there. A note
     /// on the topic of the answer tells of it.

@@ -137,6 +137,10 @@ impl Transport for Pulsar {
         subscriber.with_clock(&self.clock)
     }
 
+    fn removes_late(&self) -> bool {
+        true
+    }
+
     fn delivers_cancelled_jobs(&self) -> bool {
         true
     }

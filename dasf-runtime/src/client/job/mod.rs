@@ -229,6 +229,9 @@ impl Shared {
     }
 
     async fn forget(&self, id: &JobId) -> Result<(), CallError> {
+        if self.transport.removes_late() {
+            self.note(id, JobState::Forgotten, "").await?;
+        }
         Ok(self.transport.forget(id.response_topic()).await?)
     }
 }

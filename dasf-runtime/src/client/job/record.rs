@@ -115,9 +115,11 @@ impl Record {
             properties,
             ..
         } = delivery;
-        if properties.request_context().as_deref() != Some(self.id.context())
-            || self.answer.is_some()
-        {
+        if properties.request_context().as_deref() != Some(self.id.context()) {
+            return Change::Nothing;
+        }
+        let is_note = properties.message_type() == Some(MessageType::Job);
+        if self.answer.is_some() && !is_note {
             return Change::Nothing;
         }
         let state = properties.text(key::JOB_STATE).and_then(JobState::of);
@@ -153,7 +155,10 @@ impl Record {
                 }
             }
             Some(JobState::Sent) => self.is_sent = true,
-            Some(JobState::Cancelled) => self.is_cancelled = true,
+            Some(JobState::Cancelled) => self.is_cancelled |= self.answer.is_none(),
+            Some(JobState::Forgotten) => {
+                *self = Self::new(self.id.clone(), self.max_response_size);
+            }
             Some(JobState::Accepted | JobState::Running) | None => {}
         }
     }
@@ -326,6 +331,30 @@ mod tests {
         record.add(delivery("5", json!({"messageType": "response"})));
         record.add(delivery("", cancelled));
         assert_eq!(status(&record), "done");
+    }
+
+    #[test]
+    fn a_job_that_was_given_up_is_unknown() {
+        let mut record = record();
+        let note = |state: &str| {
+            let properties =
+                json!({"messageType": "job", "x_dasf_job_state": state, "x_dasf_reader": "a"});
+            delivery("", properties)
+        };
+        for message in [
+            note("submitting"),
+            note("sent"),
+            delivery("5", json!({"messageType": "response"})),
+        ] {
+            record.add(message);
+        }
+        record.add(note("forgotten"));
+        assert!(!record.is_known() && !record.is_sent());
+        assert_eq!(record.first_submitter(), None);
+        assert_eq!(record.take_answer(), None);
+        record.add(note("submitting"));
+        assert!(record.is_known());
+        assert_eq!(record.first_submitter(), Some("a"));
     }
 
     #[test]
