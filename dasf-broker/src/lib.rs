@@ -386,6 +386,10 @@
 //! (`onClose=Discard` or `subscriptionMode=NonDurable`). It then counts as dropped. A reader whose
 //! subscription stays gets its answers. A message with the property `x_dasf_job` outlives its caller.
 //!
+//! A message of the type `cancel` removes the request with the same `response_topic` and `requestContext` of
+//! the same user where it waits, and counts it as dropped. If a consumer has the request, this consumer gets
+//! the message, even if it has no permit. Otherwise every consumer gets it.
+//!
 //! ## Held messages
 //!
 //! A topic may hold its messages for readers that come later, such as the answers to a job. A consumer asks for it

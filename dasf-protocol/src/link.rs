@@ -51,6 +51,9 @@ pub const RUN: &str = "dasf-run";
 /// The header of the answer to the handshake of a consumer: the number of seconds for which its
 /// subscription stays without a consumer.
 pub const RETENTION: &str = "dasf-retention";
+/// How many messages of the type `cancel` the broker may deliver to a reader beyond the number of messages
+/// without acknowledgement for which the reader has asked.
+pub const EXTRA_CANCELLATIONS: usize = 64;
 /// The value of [`Header::encoding`] for a payload that is base64 text.
 pub const BASE64: &str = "base64";
 

@@ -150,6 +150,11 @@ pub enum MessageType {
     /// A note of a caller about its job, on the topic of the answer. [`JobState`](crate::JobState) has what it
     /// tells.
     Job,
+    /// Says that the caller of the request with the same
+    /// [`response_topic`](Properties::response_topic) and
+    /// [`request_context`](Properties::request_context) no longer waits for its response. It has no payload
+    /// and no answer.
+    Cancel,
     /// A type that this version does not know.
     Other(String),
 }
@@ -168,6 +173,7 @@ impl MessageType {
             Self::Log => "log",
             Self::Fetch => "fetch",
             Self::Job => "job",
+            Self::Cancel => "cancel",
             Self::Other(name) => name,
         }
     }
@@ -186,6 +192,7 @@ impl From<&str> for MessageType {
             "log" => Self::Log,
             "fetch" => Self::Fetch,
             "job" => Self::Job,
+            "cancel" => Self::Cancel,
             other => Self::Other(other.to_owned()),
         }
     }
@@ -888,14 +895,15 @@ mod tests {
     fn every_known_type_and_status_reads_back() {
         for name in [
             "ping", "pong", "info", "api_info", "request", "response", "progress", "log", "fetch",
+            "cancel",
         ] {
             let known = MessageType::from(name);
             assert!(!matches!(known, MessageType::Other(_)), "{name}");
             assert_eq!(known.as_str(), name);
         }
         assert_eq!(
-            MessageType::from("cancel"),
-            MessageType::Other("cancel".into())
+            MessageType::from("pause"),
+            MessageType::Other("pause".into())
         );
         for status in [Status::Success, Status::Error, Status::Running] {
             assert_eq!(status.as_str().parse(), Ok(status));

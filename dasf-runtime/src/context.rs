@@ -37,7 +37,7 @@ struct Inner {
     /// Whether the program itself calls.
     is_local: bool,
     deadline: Option<Instant>,
-    /// Cancelled when the module has to stop.
+    /// Cancelled when the module gives up its calls.
     abort: Arc<CancellationToken>,
     /// Made when the function asks for it, because it needs a timer for the deadline.
     cancellation: OnceLock<Cancellation>,
@@ -189,8 +189,34 @@ impl Context {
         self.0.deadline.map(Instant::into_std)
     }
 
+    /// Cancels the call, because its caller no longer waits.
+    pub(crate) fn cancel(&self) {
+        // It needs no timer.
+        let cancellation = self.0.cancellation.get_or_init(|| Cancellation {
+            token: self.0.abort.child_token(),
+            timer: None,
+        });
+        cancellation.token.cancel();
+    }
+
     /// Returns whether nobody needs the result any more. This is the case when the caller's timeout
-    /// is over or the module has to stop.
+    /// is over, when the caller has cancelled the call, or when the module gives it up because it stops.
+    ///
+    /// A plain function looks here from time to time, and returns early. What it returns then is not
+    /// sent. An `async` function need not look: it is dropped at its next `.await`.
+    ///
+    /// ```
+    /// fn refine(context: &dasf_runtime::Context, mut guess: f64) -> Result<f64, &'static str> {
+    ///     for _ in 0..1000 {
+    ///         if context.is_cancelled() {
+    ///             return Err("nobody waits for the result");
+    ///         }
+    ///         guess = (guess + 2.0 / guess) / 2.0;
+    ///     }
+    ///     Ok(guess)
+    /// }
+    /// # assert!(refine(&dasf_runtime::Context::local(), 1.0).is_ok());
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         let Inner {
             abort,
@@ -204,7 +230,25 @@ impl Context {
             }
     }
 
-    /// Waits until nobody needs the result any more.
+    /// Waits until nobody needs the result any more, as [`is_cancelled`](Self::is_cancelled) says. An
+    /// `async` function is dropped then, so this is for tasks that it starts, which have a clone of the
+    /// context.
+    ///
+    /// ```
+    /// async fn fill(context: dasf_runtime::Context, mut cache: Vec<u8>) -> usize {
+    ///     let filling = tokio::spawn(async move {
+    ///         tokio::select! {
+    ///             () = context.cancelled() => {}
+    ///             () = async { cache.resize(10, 0) } => {}
+    ///         }
+    ///         cache.len()
+    ///     });
+    ///     filling.await.unwrap_or_default()
+    /// }
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    /// # assert_eq!(runtime.block_on(fill(dasf_runtime::Context::local(), Vec::new())), 10);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     ///
     /// # Cancel safety
     /// This method is cancel safe.

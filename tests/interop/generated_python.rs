@@ -9,6 +9,7 @@ use dasf::{Address, Host, HostOptions};
 use dasf_broker::Broker;
 use dasf_codegen::{Language, generate};
 use dasf_examples::reference;
+use dasf_test_support::peer::Socket;
 use dasf_test_support::{listen, soon, until};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use serde_json::Value;
@@ -18,7 +19,7 @@ use crate::brokers::embedded::Embedded;
 use crate::brokers::{Process, Role, TestBroker, on_json_brokers};
 use crate::dialog::Dialog;
 use crate::python;
-use crate::support::{connect, reference_module, until_it_listens};
+use crate::support::{connect, expect_cancelled_requests, reference_module, until_it_listens};
 
 on_json_brokers!(
     a_rust_module_is_called,
@@ -446,6 +447,20 @@ async fn a_call_waits_for_a_module_that_starts_just_now() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn calls_that_are_given_up_are_cancelled() {
+    let folder = save_reference("cancel");
+    let broker = dasf_test_support::broker().await;
+    let mut module = Socket::open(&format!("{}/cancel/module", broker.url())).await;
+    let url = broker.url();
+    let arguments = [&folder, &url, "cancel"];
+    let (said, ()) = tokio::join!(
+        python::run_beside("generated_cancel.py", &arguments),
+        expect_cancelled_requests(&mut module, 3)
+    );
+    assert_eq!(said, "timed out\ncancelled\ninterrupted\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_without_the_right_to_publish_gets_an_error() {
     let django = Django::for_test().await;
     let folder = save_reference("refused");
@@ -536,6 +551,7 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
     // These scripts have types, and use the clients as programs do.
     for script in [
         "generated_calls.py",
+        "generated_cancel.py",
         "generated_group.py",
         "generated_guarded.py",
         "generated_large.py",

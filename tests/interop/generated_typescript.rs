@@ -9,13 +9,14 @@ use std::sync::OnceLock;
 use dasf::{Address, Host, HostOptions};
 use dasf_codegen::{Language, generate};
 use dasf_examples::reference;
+use dasf_test_support::peer::Socket;
 use serde_json::{Map, Value, json};
 use tokio::task::{block_in_place, spawn_blocking};
 
 use crate::brokers::django::{Django, fresh_database};
 use crate::brokers::embedded::Embedded;
 use crate::brokers::{Process, Role, TestBroker, on_json_brokers};
-use crate::support::{connect, reference_module, until_it_listens};
+use crate::support::{connect, expect_cancelled_requests, reference_module, until_it_listens};
 use crate::web::{node, packages};
 
 on_json_brokers!(
@@ -325,6 +326,19 @@ impl Drop for Script {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_are_given_up_are_cancelled() {
+    let broker = dasf_test_support::broker().await;
+    let mut module = Socket::open(&format!("{}/cancel/module", broker.url())).await;
+    let wanted = json!({"url": broker.url(), "topic": "cancel"});
+    let (said, ()) = tokio::join!(
+        run("cancel.js", wanted),
+        expect_cancelled_requests(&mut module, 2)
+    );
+    assert_eq!(said["late"], "TimeoutError");
+    assert_eq!(said["aborted"], "enough");
 }
 
 /// Starts a module at a broker, and a script that calls it.

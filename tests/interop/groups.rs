@@ -14,8 +14,9 @@ use dasf::protocol::{Topic, payload};
 use dasf::{Acknowledge, Address, CallError, Caller, FailureKind, Host, HostOptions};
 use dasf_test_support::line::{Kind, Line};
 use dasf_test_support::peer::Socket;
+use dasf_test_support::slow::{drop_running, noted, slow};
 use dasf_test_support::worker::Worker;
-use dasf_test_support::{soon, until};
+use dasf_test_support::{listen_at, soon, until};
 use futures_util::future::join_all;
 use serde_json::json;
 use tokio::sync::{Semaphore, watch};
@@ -29,6 +30,7 @@ on_sharing_brokers!(
     acknowledged_requests_are_lost_with_their_module,
     a_module_that_stops_returns_the_requests_that_it_did_not_begin,
     a_large_request_is_sent_to_the_module_that_asks_for_it,
+    a_cancelled_call_ends_in_the_module_that_runs_it,
 );
 
 /// The time that a call may take on a busy machine.
@@ -638,4 +640,31 @@ async fn the_next_module_runs_the_unfinished_requests_of_the_last_one(broker: &T
 mod without_a_group {
     crate::brokers::on_dasf_brokers!(the_next_module_runs_the_unfinished_requests_of_the_last_one);
     use super::the_next_module_runs_the_unfinished_requests_of_the_last_one;
+}
+
+async fn a_cancelled_call_ends_in_the_module_that_runs_it(broker: &TestBroker) {
+    for acknowledge in [Acknowledge::Received, Acknowledge::Completed] {
+        let topic = broker.topic("cancel-group").await;
+        let options = HostOptions::default()
+            .group("workers".parse().unwrap())
+            .acknowledge(acknowledge)
+            .max_workers(4);
+        let mut hosts = Vec::new();
+        for _ in 0..3 {
+            let (module, address) = (slow::module().unwrap(), broker.group_address(Role::Module));
+            let host = listen_at(address, topic.as_str(), module, options.clone());
+            hosts.push(host.await);
+        }
+        let client = slow::Client::builder().topic(topic.as_str());
+        let client = client.address(broker.group_address(Role::Caller));
+        let client = client.connect().await.unwrap();
+        for number in 0..9 {
+            let name = format!("{topic}{number}");
+            drop_running(&name, client.wait(&name)).await;
+            noted(&format!("{name} dropped")).await;
+        }
+        for host in hosts {
+            soon("the end of a module", host.shutdown()).await;
+        }
+    }
 }

@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod access;
+mod cancel;
 mod corpus;
 mod deadlines;
 mod delivery;

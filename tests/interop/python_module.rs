@@ -1,5 +1,7 @@
 //! A Rust client and the Python reference module, which demessaging serves.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use dasf::protocol::progress::Report;
 use dasf::protocol::{Status, Topic, payload};
@@ -24,6 +26,7 @@ on_json_brokers!(
     requests_beyond_the_queue_are_rejected,
     a_blocking_client_calls,
     the_module_describes_itself,
+    a_cancellation_is_ignored,
 );
 
 /// The module and a client. A drop ends the module.
@@ -234,4 +237,15 @@ async fn the_module_describes_itself(broker: &TestBroker) {
     assert_eq!(greeter.name, "Greeter");
     assert_eq!(methods, ["greet", "twice"]);
     assert!(api.x_dasf.is_none());
+}
+
+async fn a_cancellation_is_ignored(broker: &TestBroker) {
+    let Served { client, .. } = &serve(broker, QUIET).await;
+    let call = client
+        .slow()
+        .n(20)
+        .timeout(Duration::from_millis(200))
+        .await;
+    assert!(matches!(call, Err(CallError::Timeout { .. })), "{call:?}");
+    assert_eq!(client.add(1).await.unwrap(), 3);
 }

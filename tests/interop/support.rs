@@ -10,6 +10,7 @@ use chrono::DateTime;
 use dasf::protocol::Topic;
 use dasf::{CallError, Caller};
 use dasf_examples::reference::{self, Lang, Point};
+use dasf_test_support::peer::Socket;
 
 use crate::brokers::{Role, TestBroker};
 use crate::python;
@@ -111,4 +112,20 @@ pub(crate) fn reference_program() -> PathBuf {
         .unwrap();
     assert!(built.success(), "cargo build: {built}");
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("debug/reference")
+}
+
+/// Plays a module that answers nothing, and expects requests that are cancelled, each before the next one.
+pub(crate) async fn expect_cancelled_requests(module: &mut Socket, count: usize) {
+    for _ in 0..count {
+        let mut next = async |message_type| {
+            loop {
+                let properties = module.receive().await["properties"].take();
+                if properties["messageType"] == message_type {
+                    return [&properties["requestContext"], &properties["response_topic"]]
+                        .map(ToString::to_string);
+                }
+            }
+        };
+        assert_eq!(next("request").await, next("cancel").await);
+    }
 }

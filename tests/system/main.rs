@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod calls;
+mod cancel;
 mod client;
 mod collisions;
 mod compile_fail;

@@ -20,8 +20,11 @@ use crate::log::Line;
 use crate::message::{Fields, Message, Origin, stamp};
 use crate::store::Ticket;
 use crate::topic::{
-    AttachError, Effects, PublishError, SharedTenure, Topic, TopicName, expects_answer,
+    AttachError, CallId, Effects, PublishError, SharedTenure, Topic, TopicName, expects_answer,
 };
+
+/// The largest size of a text frame without a payload, beside its properties, in bytes.
+const LONGEST_REST: usize = 256;
 
 /// A connected producer. A drop disconnects it.
 #[derive(Debug)]
@@ -63,7 +66,9 @@ impl Producer {
         let make = |origin: &Origin, budget: &Arc<Budget>, _: &ShortName, stamp: &str| {
             Message::from_text(origin, budget, now, &fields.stamped(stamp))
         };
-        let published = self.insert(make, fields.properties, &mut effects);
+        let rest = fields.text.len() - fields.properties.map_or(0, str::len);
+        let may_cancel = rest <= LONGEST_REST;
+        let published = self.insert(make, fields.properties, may_cancel, &mut effects);
         self.effects = effects;
         published
     }
@@ -87,16 +92,18 @@ impl Producer {
             let properties = stamped.as_deref();
             Message::from_link(origin, budget, now, topic, context, properties, payload)
         };
-        let published = self.insert(make, properties, effects);
+        let published = self.insert(make, properties, payload.is_empty(), effects);
         self.hub.report(&self.name, effects);
         published
     }
 
-    /// Publishes the message that `make` returns for a budget and a stamp.
+    /// Publishes the message that `make` returns for a budget and a stamp. Only one without a payload may
+    /// cancel a call.
     fn insert(
         &mut self,
         make: impl Fn(&Origin, &Arc<Budget>, &ShortName, &str) -> Message,
         properties: Option<&str>,
+        may_cancel: bool,
         effects: &mut Effects,
     ) -> (Message, Result<(), PublishError>) {
         if let Some(standing) = &mut self.standing {
@@ -112,6 +119,7 @@ impl Producer {
             let origin = &self.hub.origin;
             let budget = account.map_or(&origin.budget, |account| account.messages());
             let message = make(origin, budget, self.name.topic(), stamp);
+            let cancelled = may_cancel.then(|| CallId::cancelled_by(&message)).flatten();
             if let Some(account) = account
                 && let Err(over) = account.check_memory()
             {
@@ -145,11 +153,18 @@ impl Producer {
                     Err(denied) => return (message, Err(denied.into())),
                 }
             }
-            if self.refuses_unread && !topic.has_subscription() && self.is_unread(&message) {
+            if self.refuses_unread
+                && cancelled.is_none()
+                && !topic.has_subscription()
+                && self.is_unread(&message)
+            {
                 let topic = self.name.clone();
                 return (message, Err(PublishError::NobodyListens { topic }));
             }
-            let published = topic.publish(message.clone(), effects);
+            let published = match cancelled {
+                Some(call) => topic.cancel(message.clone(), &call, effects),
+                None => topic.publish(message.clone(), effects),
+            };
             return (message, published);
         }
     }

@@ -23,6 +23,8 @@ pub(super) struct QueuedMessage {
     pub(super) history: History,
     /// Keeps the message in the store.
     pub(super) held: Option<Held>,
+    /// Whether only the consumer that has it needs it.
+    pub(super) is_personal: bool,
 }
 
 impl QueuedMessage {
@@ -32,6 +34,7 @@ impl QueuedMessage {
             held: home.map(|home| Held::new(home, &message)),
             message,
             history: History::default(),
+            is_personal: false,
         }
     }
 
@@ -41,6 +44,7 @@ impl QueuedMessage {
             held: Some(Held::restored(home, &message)),
             message,
             history,
+            is_personal: false,
         }
     }
 
@@ -184,7 +188,7 @@ impl MessageQueue {
     /// Removes the messages for which the condition is true.
     pub(super) fn take_where(
         &mut self,
-        condition: impl Fn(&QueuedMessage) -> bool,
+        mut condition: impl FnMut(&QueuedMessage) -> bool,
     ) -> Vec<QueuedMessage> {
         let chosen = self.messages.values().filter(|it| condition(it));
         let chosen: Vec<_> = chosen.map(|it| it.message.sequence).collect();

@@ -6,7 +6,8 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use axum::extract::ws::Utf8Bytes;
-use dasf_protocol::{Topic, link};
+use dasf_protocol::Topic;
+use dasf_protocol::link::{self, EXTRA_CANCELLATIONS};
 
 use super::attempt::Holder;
 use super::backlog::QueuedMessage;
@@ -49,6 +50,8 @@ pub(super) struct Consumer {
     /// Negatively acknowledged messages with the times at which they are due, in the order of these
     /// times.
     pub(super) delayed: VecDeque<(Instant, QueuedMessage)>,
+    /// Cancellations that wait, because the consumer has too many messages.
+    pub(super) later: VecDeque<QueuedMessage>,
     pub(super) limit: Option<RedeliveryLimit>,
     /// The run of a consumer that reports which redelivered messages it begins. Then only these count.
     pub(super) run: Option<RunId>,
@@ -110,6 +113,7 @@ impl Consumer {
             unsent: BTreeSet::new(),
             redelivery_delay: options.redelivery_delay,
             delayed: VecDeque::new(),
+            later: VecDeque::new(),
             limit,
             run: options.run,
             waker: None,
@@ -129,6 +133,30 @@ impl Consumer {
         self.in_flight.insert(sequence, queued);
         self.unsent.insert(sequence);
         effects.wakers.extend(self.waker.take());
+    }
+
+    /// Assigns a cancellation. The consumer may need it to become free, so it comes beyond the limit of its
+    /// messages, but not without end.
+    pub(super) fn assign_cancellation(
+        &mut self,
+        queued: QueuedMessage,
+        assignment: u64,
+        effects: &mut Effects,
+    ) {
+        if self.in_flight.len() < self.prefetch + EXTRA_CANCELLATIONS {
+            self.assign(queued, assignment, effects);
+        } else {
+            self.later.push_back(queued);
+        }
+    }
+
+    /// Assigns cancellations that wait.
+    pub(super) fn assign_later(&mut self, effects: &mut Effects) {
+        while self.in_flight.len() < self.prefetch + EXTRA_CANCELLATIONS
+            && let Some(queued) = self.later.pop_front()
+        {
+            self.assign(queued, self.last_assignment, effects);
+        }
     }
 
     /// Returns the next messages, at most `max`. If there is none, the next one wakes the task of the
@@ -214,10 +242,10 @@ impl Consumer {
     /// condition.
     pub(super) fn take_pending(
         &mut self,
-        condition: impl Fn(&QueuedMessage) -> bool,
+        mut condition: impl FnMut(&QueuedMessage) -> bool,
     ) -> Vec<QueuedMessage> {
         let in_flight = &mut self.in_flight;
-        let is_taken = |sequence: &u64| in_flight.get(sequence).is_some_and(&condition);
+        let mut is_taken = |sequence: &u64| in_flight.get(sequence).is_some_and(&mut condition);
         let (unsent, stay) = self.unsent.iter().partition(|sequence| is_taken(sequence));
         self.unsent = stay;
         let unsent: BTreeSet<u64> = unsent;

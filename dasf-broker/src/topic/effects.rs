@@ -85,6 +85,8 @@ pub(crate) enum EventKind {
     RequestExpired,
     /// The callers of requests are gone.
     CallerGone,
+    /// The callers of requests have cancelled them.
+    Cancelled,
     /// The store cannot read messages.
     Unreadable,
     /// Messages had their last redelivery, and their topic has no dead letters.
@@ -133,6 +135,7 @@ impl Event {
             | EventKind::DroppedUnsubscribed
             | EventKind::RequestExpired
             | EventKind::CallerGone
+            | EventKind::Cancelled
             | EventKind::HoldEnded
             | EventKind::HoldExpired => {
                 info!(%topic, subscription, message_id, messages, "{text}");
@@ -145,7 +148,7 @@ impl Event {
 }
 
 impl EventKind {
-    pub(crate) const COUNT: usize = 17;
+    pub(crate) const COUNT: usize = 18;
 
     /// All kinds, in the order of their numbers.
     pub(crate) const ALL: [Self; Self::COUNT] = [
@@ -162,6 +165,7 @@ impl EventKind {
         Self::Expired,
         Self::RequestExpired,
         Self::CallerGone,
+        Self::Cancelled,
         Self::Unreadable,
         Self::GivenUp,
         Self::HoldEnded,
@@ -194,6 +198,7 @@ impl EventKind {
             Self::Expired => "expired: nobody read the messages in time",
             Self::RequestExpired => "expired: the caller of the request no longer waits",
             Self::CallerGone => "dropped: the caller of the request is gone",
+            Self::Cancelled => "dropped: the caller of the request has cancelled it",
             Self::Unreadable => {
                 "not delivered: the content of the message cannot be read from the disk"
             }

@@ -2,8 +2,9 @@
 //! the time as an argument, except where a message has waited.
 //!
 //! This file holds the topic, and finds the subscription of a consumer. `attach` connects consumers, and
-//! `hand_over` gives the messages of one that has left to others. `publish` adds messages, `hold` keeps them for later readers, `expire`
-//! removes old ones, and `room` those for which there is no memory. A `subscription` shares the messages
+//! `hand_over` gives the messages of one that has left to others. `publish` adds messages, `hold` keeps them for later
+//! readers, `expire` removes old ones, `room` those for which there is no memory, and `cancel` those that their
+//! callers no longer need. A `subscription` shares the messages
 //! of its `backlog` among its `consumer`s, unless they are `obsolete`. `redelivery` takes messages back from
 //! them, and the `history` of a message counts that and has its `attempt`s. `restore` brings back what a store has kept. `watch`
 //! shows who listens and how much waits.
@@ -11,6 +12,7 @@
 mod attach;
 mod attempt;
 mod backlog;
+mod cancel;
 mod consumer;
 mod effects;
 mod error;
@@ -49,6 +51,7 @@ use crate::statistics::Counters;
 use crate::store::{Home, Store};
 pub(crate) use attempt::Attempt;
 use backlog::MessageQueue;
+pub(crate) use cancel::CallId;
 pub(crate) use consumer::{ConsumerId, Delivery, RunId};
 pub(crate) use effects::{DeadLetter, Effects, EventKind, PutAside};
 pub(crate) use error::{AttachError, PublishError};
@@ -128,6 +131,7 @@ impl Topic {
             gone,
             counters: counters.clone(),
             ttl: limits.topic.ttl,
+            cancelled: Arc::default(),
         };
         Self {
             obsolescence: Arc::new(obsolescence),

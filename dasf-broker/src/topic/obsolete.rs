@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use dasf_protocol::MessageType;
 use dasf_protocol::properties::key;
 use serde::Deserialize;
 
+use super::cancel::CancelledCalls;
 use super::effects::EventKind;
 use super::name::TopicName;
 use crate::clock::now;
@@ -83,6 +85,8 @@ impl GoneReaders {
 /// The properties of a request that decide whether somebody needs it.
 #[derive(Deserialize)]
 struct Properties<'a> {
+    #[serde(rename = "messageType", borrow, default)]
+    message_type: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     response_topic: Option<Cow<'a, str>>,
 }
@@ -95,6 +99,7 @@ pub(super) struct Obsolescence {
     pub(super) counters: Arc<Counters>,
     /// How long a message waits at most.
     pub(super) ttl: Option<Duration>,
+    pub(super) cancelled: Arc<CancelledCalls>,
 }
 
 impl Obsolescence {
@@ -104,12 +109,25 @@ impl Obsolescence {
             gone: self.gone.clone(),
             counters: self.counters.clone(),
             ttl,
+            cancelled: self.cancelled.clone(),
         }
     }
 
     /// Returns why nobody needs a message that has waited, and counts it.
     pub(super) fn of(&self, message: &Message) -> Option<EventKind> {
-        self.too_old(message).or_else(|| self.needless(message))
+        self.useless(message).or_else(|| self.needless(message))
+    }
+
+    /// Returns why nobody needs a message, even if a consumer had it before, and counts it.
+    pub(super) fn useless(&self, message: &Message) -> Option<EventKind> {
+        self.too_old(message).or_else(|| self.cancelled(message))
+    }
+
+    fn cancelled(&self, message: &Message) -> Option<EventKind> {
+        self.cancelled.contain(message).then(|| {
+            self.counters.dropped.add(1);
+            EventKind::Cancelled
+        })
     }
 
     /// Returns why a message that is older than the messages of its topic live is obsolete, and counts it.
@@ -146,7 +164,12 @@ impl Obsolescence {
             return false;
         }
         let read = serde_json::from_str::<Properties<'_>>(properties);
-        let topic = read.ok().and_then(|properties| properties.response_topic);
+        let topic = read.ok().and_then(|properties| {
+            // The caller of a call may go when it has cancelled the call.
+            let is_cancel =
+                properties.message_type.as_deref() == Some(MessageType::Cancel.as_str());
+            properties.response_topic.filter(|_| !is_cancel)
+        });
         let Some(Ok(topic)) = topic.map(|topic| topic.parse()) else {
             return false;
         };

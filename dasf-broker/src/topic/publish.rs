@@ -81,7 +81,11 @@ impl Topic {
     /// have a consumer are full, the message is refused, so that producers are no faster than the
     /// consumers. It is also refused if no subscription has a consumer and one is full: otherwise
     /// accepted messages would be dropped for no gain.
-    fn check_room(&mut self, message: &Message, effects: &mut Effects) -> Result<(), PublishError> {
+    pub(super) fn check_room(
+        &mut self,
+        message: &Message,
+        effects: &mut Effects,
+    ) -> Result<(), PublishError> {
         let mut full = self.full_subscription(message);
         if full.is_some() && self.forget_refused() {
             full = self.full_subscription(message);

@@ -58,6 +58,11 @@ impl Subscription {
         let Some(mut returned) = consumer.in_flight.remove(&sequence) else {
             return false;
         };
+        if returned.is_personal {
+            self.uncount(&returned.message);
+            self.dispatch(None, effects);
+            return true;
+        }
         let run = consumer.run;
         let was_begun = returned.history.returned(run, || consumer.holder());
         if let Some(limit) = &consumer.limit
@@ -124,17 +129,29 @@ impl Subscription {
             in_flight,
             unsent,
             delayed,
+            later,
             limit,
             run,
             listener,
             ..
         } = removed;
+        for queued in later {
+            if queued.is_personal {
+                self.uncount(&queued.message);
+            } else {
+                self.ready.insert(queued);
+            }
+        }
         let holder = LazyCell::new(|| Arc::new(Holder::of(listener.as_deref())));
         for (_, queued) in delayed {
             self.ready.insert(queued);
         }
         let has_other_connection = run.is_some() && self.consumers.iter().any(|it| it.run == run);
         for (sequence, mut queued) in in_flight {
+            if queued.is_personal {
+                self.uncount(&queued.message);
+                continue;
+            }
             if !unsent.contains(&sequence) {
                 let holder = || Arc::clone(LazyCell::force(&holder));
                 queued.history.lost(run, holder);
@@ -277,6 +294,7 @@ impl Subscription {
             message,
             history,
             held,
+            ..
         } = queued;
         self.uncount(&message);
         match &limit.fate {

@@ -280,6 +280,20 @@ impl Subscription {
         }
     }
 
+    /// Gives a cancellation to a consumer, even if it has no permit: the consumer needs it to become free.
+    /// In a subscription that others share, nobody else needs it.
+    pub(super) fn assign_to(&mut self, id: ConsumerId, message: &Message, effects: &mut Effects) {
+        self.count(message);
+        self.assignments += 1;
+        let assignment = self.assignments;
+        let mut queued = QueuedMessage::new(message.clone(), self.ready.home());
+        queued.is_personal = !self.is_exclusive();
+        match self.consumer(id) {
+            Some(consumer) => consumer.assign_cancellation(queued, assignment, effects),
+            None => self.uncount(message),
+        }
+    }
+
     /// Assigns ready messages to consumers that have permits. Messages that the consumer `returned_by`
     /// returned go to others first.
     pub(super) fn dispatch(&mut self, returned_by: Option<ConsumerId>, effects: &mut Effects) {
@@ -324,6 +338,9 @@ impl Subscription {
         acknowledged.message.acknowledge();
         self.uncount(&acknowledged.message);
         self.lost = 0;
+        if let Some(consumer) = self.consumer(id) {
+            consumer.assign_later(effects);
+        }
         self.dispatch(None, effects);
         true
     }
@@ -372,10 +389,10 @@ impl Subscription {
         effects: &mut Effects,
     ) -> bool {
         let message = &delivery.message;
-        let kind = if message.is_read() && delivery.redeliveries == 0 {
-            self.obsolescence.of(message)
-        } else {
-            self.obsolescence.too_old(message)
+        let kind = match message.is_read() {
+            true if delivery.redeliveries == 0 => self.obsolescence.of(message),
+            true => self.obsolescence.useless(message),
+            false => self.obsolescence.too_old(message),
         };
         if let Some(kind) = kind {
             effects
@@ -459,7 +476,8 @@ impl Subscription {
         }
         for consumer in self.consumers {
             let delayed = consumer.delayed.into_iter().map(|(_, queued)| queued);
-            for queued in consumer.in_flight.into_values().chain(delayed) {
+            let waiting = delayed.chain(consumer.later);
+            for queued in consumer.in_flight.into_values().chain(waiting) {
                 messages.insert(queued);
             }
         }

@@ -63,6 +63,40 @@ async fn a_subscription_goes_on_after_a_restart() {
     broker.shutdown().await;
 }
 
+/// Publishes a message of a call, and waits for its receipt.
+async fn send(producer: &mut Peer, message_type: &str, context: u64, payload: &str) {
+    let properties = json!({
+        "messageType": message_type,
+        "requestContext": context,
+        "response_topic": "demo_caller",
+    });
+    producer
+        .send(json!({"payload": payload, "context": context, "properties": properties}))
+        .await;
+    assert_eq!(producer.receive().await["result"], "ok");
+}
+
+#[tokio::test]
+async fn a_cancelled_request_never_comes_before_or_after_a_restart() {
+    let directory = TempDir::new().unwrap();
+    let broker = start_in(directory.path()).await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    for (context, payload) in [(1, "a"), (2, "b"), (3, "c"), (4, "d")] {
+        send(&mut producer, "request", context, payload).await;
+    }
+    send(&mut producer, "cancel", 1, "").await;
+    until(&broker, |statistics| statistics.dropped == 1).await;
+    drop(producer);
+    // Then its content is not in the memory of the broker.
+    let broker = restart(broker, directory.path()).await;
+    let mut producer = connect(&broker, "/ws/demo").await;
+    send(&mut producer, "cancel", 3, "").await;
+    let mut reader = connect(&broker, "/ws/demo/module").await;
+    read_all(&mut reader, &["b", "d", ""]).await;
+    until(&broker, |statistics| statistics.dropped == 1).await;
+    broker.shutdown().await;
+}
+
 /// A disk may fail for a while.
 #[tokio::test]
 async fn a_message_that_cannot_be_read_comes_after_the_next_start() {

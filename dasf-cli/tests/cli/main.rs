@@ -11,6 +11,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use dasf_examples::{arithmetic, reference};
+use dasf_test_support::slow::{noted, slow};
 use serde_json::{Value, json};
 
 use support::{Run, Stage};
@@ -662,6 +663,21 @@ fn an_interrupt_ends_a_call() {
     let mut rest = String::new();
     progress.read_to_string(&mut rest).unwrap();
     assert!(!rest.contains("error"), "{rest}");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_cancels_the_call_in_the_module() {
+    let stage = Stage::new(None);
+    stage.serve(slow::module().unwrap(), "slow");
+    let mut child = stage
+        .command(&["call", "-t", "slow", "wait", "name=cli"])
+        .spawn()
+        .unwrap();
+    stage.runtime.block_on(noted("cli begun"));
+    dasf_test_support::program::signal(child.id(), "-INT");
+    stage.runtime.block_on(noted("cli dropped"));
+    assert_eq!(child.wait().unwrap().code(), Some(130));
 }
 
 #[test]

@@ -20,6 +20,7 @@ import threading
 import time
 import urllib.parse
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import (
@@ -91,6 +92,8 @@ _NOBODY_LISTENS = 404
 _START_LIMIT, _RETURN_LIMIT = 0.7, 10.0
 # The shortest and the longest wait before it does so, in seconds.
 _SHORTEST_UNREAD, _LONGEST_UNREAD = 0.05, 0.25
+# How long a cancellation waits for a connection at least, in seconds, and how many wait.
+_CANCEL_TIME, _CANCEL_LIMIT = 10.0, 1024
 # How long the client waits for a pong before it pings the module again, in seconds.
 _PING_AGAIN = 0.25
 # A connection for pongs ends after these seconds without a ping. There are at most so many of them.
@@ -666,6 +669,7 @@ class _Call:
     # The frames for a module that asks for them, and the sender for the module that asked last.
     held: list[dict[str, Any]] = field(default_factory=list)
     sender: _Sender | None = None
+    is_request: bool = False
 
 
 @dataclass(frozen=True)
@@ -1185,6 +1189,8 @@ class _Connection:
         self._context = secrets.randbelow(_CONTEXT_LIMIT)
         # The calls, and the pings without a pong.
         self._calls: dict[str, _Call] = {}
+        # The contexts of the calls whose modules must learn that nobody waits, and until when.
+        self._cancelled: deque[tuple[str, float]] = deque(maxlen=_CANCEL_LIMIT)
         # Sends the frames again that nobody reads.
         self._unread_timer: threading.Timer | None = None
         # The senders of the calls and of pongs, and others that are about to end.
@@ -1257,6 +1263,7 @@ class _Connection:
             return
         with self._lock:
             self._is_closed = True
+        self.cancel()
         with self._opening:
             self._close()
 
@@ -1310,6 +1317,7 @@ class _Connection:
             held = frames
             frames = _frames({**properties, "x_dasf_on_demand": "1"}, "", 1)
         call = _Call(context, deadline, deliver, wants_report, frames, held=held)
+        call.is_request = message_type == "request"
         if self._is_lossy and len(frames) > 1:
             call.frames, call.later = [], frames
         self._add(call)
@@ -1338,9 +1346,33 @@ class _Connection:
                 if (context := str(self._context)) not in self._calls:
                     return context
 
-    def end(self, call: _Call) -> None:
-        """Remove a call, and stop its sender."""
-        self._forget(call.context)
+    def end(self, call: _Call) -> bool:
+        """Remove a call, and stop its sender.
+
+        Return whether its module must learn that nobody waits for the response, by `cancel`.
+        """
+        is_open = self._forget(call.context) is call
+        if not is_open or not call.is_request or not call.written_to:
+            return False
+        until = max(call.deadline, _deadline(_CANCEL_TIME))
+        self._cancelled.append((call.context, until))
+        return True
+
+    def cancel(self) -> None:
+        """Tell the module which calls have ended, or leave it for the next connection."""
+        # The caller does not want to wait for another one that writes.
+        if not self._writing.acquire(timeout=1.0):
+            return
+        try:
+            _, connected = self._writable()
+            while self._cancelled and connected is not None:
+                context, until = self._cancelled[0]
+                (frame,) = _frames(self._routing("cancel", context), "", 1)
+                if _left(until) and not _Socket.send(connected, frame):
+                    return
+                self._cancelled.popleft()
+        finally:
+            self._writing.release()
 
     def _forget(self, context: str) -> _Call | None:
         with self._lock:
@@ -1465,6 +1497,7 @@ class _Connection:
             for call in calls:
                 self.write(call)
             self._send_unread()
+            self.cancel()
 
     def _keep_unread(self, call: _Call) -> bool:
         """Keep the first frame of a call, which nobody reads. The caller holds the lock.
@@ -1935,7 +1968,8 @@ class _BlockingClient(_Caller):
                 if answer is not None:
                     return answer
         finally:
-            connection.end(call)
+            if connection.end(call):
+                connection.cancel()
 
 
 class _AsyncClient(_Caller):
@@ -2015,7 +2049,10 @@ class _AsyncClient(_Caller):
                 if answer is not None:
                     return answer
         finally:
-            connection.end(call)
+            if connection.end(call):
+                # Nobody waits for this. Otherwise `close` does it.
+                with contextlib.suppress(RuntimeError):
+                    loop.run_in_executor(None, connection.cancel)
 
 
 class _BlockingObject:

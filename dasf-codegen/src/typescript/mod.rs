@@ -24,11 +24,12 @@ use types::{Direction, Types, remarks, type_name};
 const RUNTIME: &str = include_str!("runtime.ts");
 
 /// The names of types and values that every file defines or uses.
-const RESERVED: [&str; 77] = [
+const RESERVED: [&str; 78] = [
     "Answer",
     "ArgumentError",
     "Array",
     "Boolean",
+    "CANCEL_TIME",
     "CLOSE_LIMIT",
     "CONNECT_LIMIT",
     "CONTEXT_LIMIT",

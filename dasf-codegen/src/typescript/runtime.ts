@@ -51,7 +51,7 @@ export interface PulsarAddress {
 export interface CallOptions {
   /** How long to wait for the response, in milliseconds; default: the timeout of the client. */
   timeout?: number | undefined;
-  /** Cancels the call: it rejects with the signal's reason. The module may continue its work. */
+  /** Cancels the call: it rejects with the signal's reason, and the module learns it. */
   signal?: Signal | undefined;
   /** Receives the progress reports. Each one contains the whole tree of steps. */
   onProgress?: ((report: ProgressReport) => void) | undefined;
@@ -489,6 +489,8 @@ const RETURN_LIMIT = 10_000;
 const SHORTEST_UNREAD = 50;
 /** The longest wait before it does so, in milliseconds. */
 const LONGEST_UNREAD = 250;
+/** How long a cancellation waits for a connection after the time of its call, in milliseconds. */
+const CANCEL_TIME = 10_000;
 /** How long the client waits for a pong before it pings the module again, in milliseconds. */
 const PING_AGAIN = 250;
 /** How long a connection for pongs stays open without a ping, in milliseconds. */
@@ -668,6 +670,10 @@ function outgoing(call: Call, payload: string, properties: Properties): Outgoing
   return { call, payload, properties, deadline, accepted: undefined, losses: 0 };
 }
 
+function isCancellation({ properties }: Outgoing): boolean {
+  return properties.messageType === "cancel";
+}
+
 /** Returns the frame of a message that is sent now. */
 function frameOf({ payload, properties, deadline }: Sendable): object {
   if (deadline !== undefined) properties.x_dasf_timeout_ms = Math.max(0, deadline - Date.now());
@@ -821,6 +827,8 @@ interface Call {
   readonly held: readonly string[];
   /** The connection to the module that asked last. */
   sender: TopicSender | undefined;
+  /** Whether the module may have received a part of the request. */
+  isWritten: boolean;
   /** Since when the broker reports that nobody reads the topic, in milliseconds. */
   unreadSince: number | undefined;
   /** Called at the end of the call. */
@@ -967,9 +975,13 @@ export class Caller {
       if (signal?.aborted) return reject(reason());
       if (this.#closing) return reject(new ConnectionError("the client is closed"));
       const context = this.#nextContext();
-      const abort = () => call.reject(reason());
+      const giveUp = (error: unknown) => {
+        call.reject(error);
+        if (messageType === "request" && call.isWritten) this.#cancel(call);
+      };
+      const abort = () => giveUp(reason());
       const timer = platform.setTimeout(
-        () => call.reject(this.#lateness(this.#timeout(options))),
+        () => giveUp(this.#lateness(this.#timeout(options))),
         deadline - Date.now(),
       );
       let messages: Outgoing[] = [];
@@ -993,6 +1005,7 @@ export class Caller {
         size: 0,
         held: isOnDemand ? pieces : [],
         sender: undefined,
+        isWritten: false,
         unreadSince: undefined,
         ended: undefined,
         resolve: (answer) => (settle(), resolve(answer)),
@@ -1015,6 +1028,14 @@ export class Caller {
       for (const message of messages) this.#queue.add(message);
       this.#publish();
     });
+  }
+
+  /** Tells the module that nobody waits for the response to a call, which has ended. */
+  #cancel(call: Call): void {
+    const cancellation = outgoing(call, "", this.#routing("cancel", call.context));
+    // The broker would drop a message whose time is over.
+    this.#queue.add({ ...cancellation, deadline: undefined });
+    this.#publish();
   }
 
   /** The properties of a message to a module. */
@@ -1133,7 +1154,9 @@ export class Caller {
       first.call.reject(new ConnectionError(`the request was not sent: ${text}`));
     }
     // An ended call waits for no response.
-    const again = this.#unreceipted.filter(({ call }) => this.#calls.has(call.context));
+    const again = this.#unreceipted.filter(
+      (message) => this.#calls.has(message.call.context) || isCancellation(message),
+    );
     for (const { properties } of again) properties.x_dasf_repeated = "1";
     this.#queue = new Set([...again, ...this.#queue]);
     this.#unreceipted = [];
@@ -1147,6 +1170,8 @@ export class Caller {
     for (const message of this.#queue) {
       if (this.#unreceipted.length >= UNRECEIPTED_LIMIT) break;
       this.#queue.delete(message);
+      if (isCancellation(message) && Date.now() > message.call.deadline + CANCEL_TIME) continue;
+      message.call.isWritten = true;
       this.#unreceipted.push(message);
       this.#producer.publish(frameOf(message));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dasf_program::StopSignals;
 
 use super::Error;
-use crate::client::Caller;
+use crate::client::{self, Caller};
 
 /// How long the program waits for running threads after everything else is closed.
 const THREAD_PATIENCE: Duration = Duration::from_millis(200);
@@ -13,17 +13,23 @@ const THREAD_PATIENCE: Duration = Duration::from_millis(200);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Runs the work of a command on its own runtime, until the work ends or the user stops it with
-/// Ctrl-C, SIGTERM or SIGHUP. Stopped work removes its progress bars.
+/// Ctrl-C, SIGTERM or SIGHUP. Stopped work removes its progress bars, and cancels its calls.
 ///
 /// # Errors
 /// Returns the error of the work, or [`Error::Interrupted`].
 pub fn run_until_interrupted<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     on_runtime(async {
         let mut signals = stop_signals()?;
-        tokio::select! {
+        let result = tokio::select! {
             result = work => result,
             () = signals.next() => Err(Error::Interrupted),
+        };
+        // The work is dropped, and the modules learn that nobody waits for their results.
+        tokio::select! {
+            _ = tokio::time::timeout(CLOSE_TIMEOUT, client::all_sent()) => {}
+            () = signals.next() => {}
         }
+        result
     })
 }
 

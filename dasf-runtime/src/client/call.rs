@@ -379,7 +379,8 @@ impl<'h, R: DeserializeOwned + 'h> IntoFuture for Call<R, Async, OnProgress<'h>>
 /// A call in flight. `'h` is the lifetime of what its handler of progress reports borrows.
 ///
 /// # Cancel safety
-/// When dropped, the call leaves nothing behind in the client. The module may continue to run it.
+/// When dropped, the call leaves nothing behind in the client, and the client tells the module that nobody
+/// waits for the result. This does not block.
 pub struct CallFuture<'h, R>(Pin<Box<dyn Future<Output = Result<R, CallError>> + Send + 'h>>);
 
 impl<R> Future for CallFuture<'_, R> {

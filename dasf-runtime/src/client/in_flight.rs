@@ -201,12 +201,14 @@ impl Entry {
 }
 
 impl State {
-    /// Removes a call and its fragments.
-    fn remove(&mut self, context: u64) {
-        if let Some(entry) = self.calls.remove(&context) {
-            self.held -= entry.held();
-            self.kept -= entry.request.kept();
-        }
+    /// Removes a call and its fragments. Returns whether it had no response yet.
+    fn remove(&mut self, context: u64) -> bool {
+        let Some(entry) = self.calls.remove(&context) else {
+            return false;
+        };
+        self.held -= entry.held();
+        self.kept -= entry.request.kept();
+        entry.answer.is_none()
     }
 
     /// Returns the request of a call, and keeps it no longer.
@@ -248,13 +250,18 @@ pub(super) struct Waiting {
 pub(super) struct CallGuard {
     in_flight: Arc<InFlight>,
     context: u64,
-    is_answered: bool,
+    has_ended: bool,
 }
 
 impl CallGuard {
     /// Returns the context of the call.
     pub(super) fn context(&self) -> u64 {
         self.context
+    }
+
+    /// Ends the call. Returns whether it had no response yet.
+    pub(super) fn end(&mut self) -> bool {
+        !std::mem::replace(&mut self.has_ended, true) && self.in_flight.lock().remove(self.context)
     }
 
     /// Keeps the memory of the request, which the module has, for the response.
@@ -280,7 +287,7 @@ impl Future for CallGuard {
         };
         if let Some(answer) = entry.answer.take() {
             state.remove(call.context);
-            call.is_answered = true;
+            call.has_ended = true;
             return Poll::Ready(answer);
         }
         match &mut entry.waker {
@@ -293,9 +300,7 @@ impl Future for CallGuard {
 
 impl Drop for CallGuard {
     fn drop(&mut self) {
-        if !self.is_answered {
-            self.in_flight.lock().remove(self.context);
-        }
+        self.end();
     }
 }
 
@@ -363,7 +368,7 @@ impl InFlight {
         CallGuard {
             in_flight: Arc::clone(self),
             context,
-            is_answered: false,
+            has_ended: false,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod builder;
 mod call;
+mod cancel;
 #[cfg(feature = "module")]
 mod contract;
 #[cfg(not(feature = "module"))]
@@ -44,6 +45,9 @@ use crate::transport::{
     Calls, DEFAULT_MAX_PAYLOAD_SIZE, Outgoing, PublishError, Publisher, PublisherOptions, Reading,
     SendWindow, Subscriber, Transport,
 };
+use cancel::Sent;
+#[cfg(feature = "cli")]
+pub(crate) use cancel::all_sent;
 use contract::Contract;
 use in_flight::{Answer, CallGuard, InFlight, Kept, Request, Waiting};
 use receiver::Receiver;
@@ -256,7 +260,7 @@ impl Shared {
         };
         let json = match self.send_at_once(json, limits, &options) {
             Ok((_permit, mut call)) => {
-                let stage = Stage::from(call.context());
+                let stage = Stage::from(call.guard().context());
                 let answer = self.attend(limits, &stage, &mut call).await?;
                 return Ok(answer.payload);
             }
@@ -296,7 +300,7 @@ impl Shared {
         json: Bytes,
         limits: Limits,
         options: &CallOptions<OnProgress<'_>>,
-    ) -> Result<(SemaphorePermit<'_>, CallGuard), Bytes> {
+    ) -> Result<(SemaphorePermit<'_>, Sent<'_>), Bytes> {
         if json.len() > self.whole_size() || options.on_progress.is_some() {
             return Err(json);
         }
@@ -318,7 +322,9 @@ impl Shared {
         let owner: Arc<dyn Calls> = Arc::<InFlight>::clone(&self.in_flight);
         self.publisher
             .try_publish_for(owner, call.context(), message)?;
-        Ok((permit, call))
+        let mut sent = Sent::unsent(self, call, deadline);
+        sent.may_have_arrived = true;
+        Ok((permit, sent))
     }
 
     /// Sends a request when it is its turn, in the way that fits its size, and returns the JSON of
@@ -466,11 +472,14 @@ impl Shared {
             deadline,
             ..
         } = message;
+        let is_request = properties.message_type() == Some(MessageType::Request);
         let outgoing = self.outgoing(&call, properties, json, deadline);
         let owner: Arc<dyn Calls> = Arc::<InFlight>::clone(&self.in_flight);
         let published = self.publisher.publish_for(owner, call.context(), outgoing);
         published.await.map_err(|error| self.not_published(error))?;
-        call.await
+        let mut sent = Sent::unsent(self, call, deadline);
+        sent.may_have_arrived = is_request;
+        sent.await
     }
 
     /// Returns the message that sends a call in one frame.

@@ -4,11 +4,16 @@ use std::future::Future;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Waker;
+use std::time::Duration;
 
 use tokio::runtime::{Handle, Runtime};
 use tokio::task::consume_budget;
 
 use super::CallError;
+use super::cancel::{all_sent, are_all_sent};
+
+/// How long the connections of a client stay for calls that were cancelled just before its end.
+const CANCELLING_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The kind of a client: [`Async`] or [`Blocking`].
 pub trait Mode: Clone + Send + Sync + 'static + sealed::Sealed {}
@@ -43,9 +48,23 @@ struct Background(Option<Runtime>);
 
 impl Drop for Background {
     fn drop(&mut self) {
-        if let Some(runtime) = self.0.take() {
-            runtime.shutdown_background();
+        let Some(runtime) = self.0.take() else {
+            return;
+        };
+        if are_all_sent() {
+            return runtime.shutdown_background();
         }
+        // A call of the client was cancelled just now. This thread may not wait.
+        let finish = move || {
+            runtime.block_on(async {
+                let _ = tokio::time::timeout(CANCELLING_TIMEOUT, all_sent()).await;
+            });
+            runtime.shutdown_background();
+        };
+        // Without a thread, the runtime ends at once.
+        let _ = std::thread::Builder::new()
+            .name("dasf-client".to_owned())
+            .spawn(finish);
     }
 }
 

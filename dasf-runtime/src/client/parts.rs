@@ -12,6 +12,7 @@ use smol_str::ToSmolStr;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
+use super::cancel::Sent;
 use super::in_flight::{self, Answer, Request, Waiting};
 use super::whereabouts::Stage;
 use super::{CallError, Message, OnProgress, Shared, Way, deadline, with_time_left};
@@ -49,8 +50,13 @@ impl Shared {
             reports: report_sender,
             fetches: fetch_sender,
         };
-        let mut guard = self.in_flight.register(waiting, message.request());
+        let guard = self.in_flight.register(waiting, message.request());
         let context = *stage.get_or_init(|| guard.context());
+        let mut call = Sent::unsent(self, guard, message.deadline);
+        let is_request = message.properties.message_type() == Some(MessageType::Request);
+        // Some of the fragments may be sent when the caller gives up.
+        let is_cut = message.way == Way::Fragments;
+        call.may_have_arrived = is_request && is_cut;
 
         let mut report_to_handler = |report: &Report| {
             if let Some(handler) = &mut on_progress {
@@ -61,9 +67,10 @@ impl Shared {
             let receipts = tokio::select! {
                 biased;
                 // The module may reject the first fragments.
-                answer = &mut guard => break 'answered answer,
+                answer = &mut call => break 'answered answer,
                 receipts = self.publish(context, &message) => receipts?,
             };
+            call.may_have_arrived = is_request;
             let receipts = self.all_accepted(receipts);
             tokio::pin!(receipts);
             let mut is_accepted = false;
@@ -79,11 +86,12 @@ impl Shared {
                 tokio::select! {
                     biased;
                     Some(report) = receive(&mut reports) => report_to_handler(&report),
-                    answer = &mut guard => break 'answered answer,
+                    answer = &mut call => break 'answered answer,
                     accepted = &mut receipts, if !is_accepted => {
+                        call.may_have_arrived &= is_cut || accepted.is_ok();
                         accepted?;
                         is_accepted = true;
-                        guard.keep(std::mem::take(&mut sent));
+                        call.guard().keep(std::mem::take(&mut sent));
                     }
                     Some(topic) = receive(&mut fetches) => {
                         let sent = self.send_payload(context, &message, topic);

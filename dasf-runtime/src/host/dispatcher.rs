@@ -1,5 +1,6 @@
 //! Reads the topic, and passes requests to the executor.
 
+use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,7 +9,7 @@ use dasf_protocol::fragment::Position;
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, JobState, MessageId, MessageType, Properties};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -20,9 +21,9 @@ use super::executor::{Call, Executor, Request};
 use super::fragments::{Inserted, Refused, Unfinished, Whole, refused_fragments};
 use super::redelivery::Redelivery;
 use super::reply_to::{LatestTopics, ReplyTo};
-use super::{FLUSH_TIMEOUT, HostOptions, MAX_CONTEXT_LENGTH};
+use super::{FLUSH_TIMEOUT, HostOptions, MAX_CONTEXT_LENGTH, passing};
 use crate::module::Failure;
-use crate::transport::{Acknowledgement, Subscriber, Transit};
+use crate::transport::{Subscriber, Transit};
 
 pub(super) struct Dispatcher {
     executor: Arc<Executor>,
@@ -34,7 +35,19 @@ pub(super) struct Dispatcher {
     budget: Budget,
     /// Whether a job has come. The broker must get the unfinished ones back when the module stops.
     has_had_jobs: bool,
+    /// Messages that were read while a request waited to be accepted.
+    ahead: VecDeque<Received>,
 }
+
+/// A message that was read.
+struct Received {
+    delivery: Delivery,
+    transit: Transit,
+    message: Unacknowledged,
+}
+
+/// How many messages are read while a request waits to be accepted, to find cancellations among them.
+const MAX_AHEAD: usize = 256;
 
 /// How often the host looks for requests whose other fragments do not come in time.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -49,6 +62,7 @@ impl Dispatcher {
             unfinished: Unfinished::new(budget.clone()),
             budget,
             has_had_jobs: false,
+            ahead: VecDeque::new(),
             options,
         }
     }
@@ -64,8 +78,9 @@ impl Dispatcher {
         let mut stopped = pin!(stop.cancelled());
         // It runs on the runtime of the connections, which the functions cannot block.
         let watch = tokio::spawn(Arc::clone(&self.executor).watch_threads());
+        let passed = tokio::spawn(passing::receive(Arc::clone(&self.executor)));
         loop {
-            let delivery = tokio::select! {
+            let received = tokio::select! {
                 biased;
                 () = &mut stopped => break,
                 // Before receiving, because under load there is always something to receive.
@@ -73,28 +88,26 @@ impl Dispatcher {
                     self.drop_stale_fragments().await;
                     continue;
                 }
-                delivery = subscriber.receive() => delivery,
+                received = next(&mut self.ahead, &mut subscriber) => received,
             };
-            let Some(delivery) = delivery else { break };
-            let transit = subscriber.transit();
-            let acknowledger = subscriber.acknowledger();
-            let message = Unacknowledged::new(acknowledger, delivery.message_id.clone());
+            let Some(received) = received else { break };
             tokio::select! {
                 biased;
-                () = self.dispatch(delivery, transit, message) => {}
+                () = self.dispatch(received, &mut subscriber) => {}
                 () = &mut stopped => break,
             }
         }
         self.drain(subscriber).await;
         watch.abort();
+        passed.abort();
     }
 
-    async fn dispatch(
-        &mut self,
-        delivery: Delivery,
-        transit: Transit,
-        mut message: Unacknowledged,
-    ) {
+    async fn dispatch(&mut self, received: Received, subscriber: &mut Subscriber) {
+        let Received {
+            delivery,
+            transit,
+            mut message,
+        } = received;
         let is_request = delivery.properties.message_type() == Some(MessageType::Request);
         let is_job = delivery.properties.get(key::JOB).is_some();
         self.has_had_jobs |= is_job;
@@ -151,8 +164,9 @@ impl Dispatcher {
                     redelivery,
                     message,
                 };
-                self.request(request).await;
+                self.request(request, subscriber).await;
             }
+            MessageType::Cancel => self.cancel(&reply).await,
             other => {
                 tracing::debug!(
                     message_id = &*message_id,
@@ -163,7 +177,44 @@ impl Dispatcher {
         }
     }
 
-    async fn request(&mut self, incoming: Incoming) {
+    /// Ends the call of a caller who no longer waits.
+    async fn cancel(&mut self, reply: &ReplyTo) {
+        let mut messages = self.unfinished.cancel(reply);
+        messages.acknowledge().await;
+        self.cancel_call(reply);
+    }
+
+    /// Ends the call of a caller who no longer waits, if the request is complete.
+    fn cancel_call(&self, reply: &ReplyTo) {
+        let is_known = self.executor.cancel_call(reply);
+        if let Some(passing) = self.executor.passing.as_ref().filter(|_| !is_known) {
+            passing.pass_on(reply);
+        }
+    }
+
+    /// Waits until one more call is accepted. Other modules of the group may have room: they get the requests
+    /// that are not read here. Meanwhile, cancellations make room here.
+    async fn admit(&mut self, subscriber: &mut Subscriber) -> Option<OwnedSemaphorePermit> {
+        loop {
+            let admission = Arc::clone(&self.admission);
+            let mut received = tokio::select! {
+                biased;
+                permit = admission.acquire_owned() => return permit.ok(),
+                Some(received) = read(subscriber), if self.ahead.len() < MAX_AHEAD => received,
+            };
+            let properties = &received.delivery.properties;
+            if properties.message_type() != Some(MessageType::Cancel) {
+                self.ahead.push_back(received);
+                continue;
+            }
+            received.message.acknowledge().await;
+            if let Some(reply) = ReplyTo::of(&received.delivery.properties) {
+                self.cancel(&reply).await;
+            }
+        }
+    }
+
+    async fn request(&mut self, incoming: Incoming, subscriber: &mut Subscriber) {
         let Incoming {
             message_id,
             payload,
@@ -177,6 +228,7 @@ impl Dispatcher {
             return;
         };
         let recent = &self.executor.recent;
+        let cancellations = recent.cancellations();
         // A report for an earlier message may have been lost with its connection.
         let must_report = redelivery.attempt.must_report();
         let reported = must_report.then(|| message.share());
@@ -198,6 +250,13 @@ impl Dispatcher {
             Arrival::Answered(answer, message) => {
                 return self.answer_again(reply, answer, message).await;
             }
+            Arrival::Cancelled(mut message) => {
+                tracing::info!(
+                    message_id = &*message_id,
+                    "request not run: its caller has cancelled it"
+                );
+                return message.acknowledge().await;
+            }
             Arrival::Unknown(mut message) => {
                 tracing::warn!(
                     message_id = &*message_id,
@@ -208,13 +267,10 @@ impl Dispatcher {
                 return message.acknowledge().await;
             }
         };
-        let admission = Arc::clone(&self.admission);
         let admitted = if self.options.group.is_some() {
-            // Other modules of the group may have room. They get the requests that are not read
-            // here.
-            admission.acquire_owned().await.ok()
+            self.admit(subscriber).await
         } else {
-            admission.try_acquire_owned().ok()
+            Arc::clone(&self.admission).try_acquire_owned().ok()
         };
         let Some(admitted) = admitted else {
             tracing::warn!(
@@ -240,6 +296,7 @@ impl Dispatcher {
                 message_id,
                 reply,
                 ticket,
+                cancellations,
                 redelivery,
                 message,
                 admitted,
@@ -406,7 +463,7 @@ impl Dispatcher {
     }
 
     /// Waits for the accepted calls, sends the last responses, and closes the connections.
-    async fn drain(self, mut subscriber: Subscriber) {
+    async fn drain(mut self, mut subscriber: Subscriber) {
         let in_flight = self.options.queue_size - self.admission.available_permits();
         if in_flight > 0 {
             tracing::info!(
@@ -424,9 +481,10 @@ impl Dispatcher {
                 self.executor.returning.cancel();
                 self.executor.return_waiting();
             }
+            let ahead = std::mem::take(&mut self.ahead);
             tokio::select! {
                 () = self.finish_calls() => {}
-                () = self.give_back_deliveries(&mut subscriber) => {}
+                () = self.give_back_deliveries(ahead, &mut subscriber) => {}
             }
             drop(self.unfinished);
             close(subscriber).await;
@@ -444,8 +502,24 @@ impl Dispatcher {
     }
 
     /// Returns new messages to the broker while the accepted calls finish. Never ends.
-    async fn give_back_deliveries(&self, subscriber: &mut Subscriber) {
-        while let Some(delivery) = subscriber.receive().await {
+    async fn give_back_deliveries(
+        &self,
+        mut ahead: VecDeque<Received>,
+        subscriber: &mut Subscriber,
+    ) {
+        while let Some(received) = next(&mut ahead, subscriber).await {
+            let Received {
+                delivery,
+                mut message,
+                ..
+            } = received;
+            if delivery.properties.message_type() == Some(MessageType::Cancel) {
+                message.acknowledge().await;
+                if let Some(reply) = ReplyTo::of(&delivery.properties) {
+                    self.cancel_call(&reply);
+                }
+                continue;
+            }
             // Without another module, a message would be redelivered until it is moved to the
             // dead-letter topic. A message that is kept goes to the next module when the connection
             // closes.
@@ -453,11 +527,7 @@ impl Dispatcher {
             let policy = self.executor.policy(is_job);
             let redelivery = self.executor.limit.judge(&delivery, policy);
             if self.executor.limit.may_give_back(redelivery) {
-                let message_id = delivery.message_id;
-                let acknowledger = subscriber.acknowledger();
-                acknowledger
-                    .send(Acknowledgement::Negative(message_id))
-                    .await;
+                message.give_back().await;
             }
         }
         std::future::pending::<()>().await;
@@ -476,12 +546,36 @@ impl Dispatcher {
                 in_flight,
                 "the drain timeout is over; the remaining calls are aborted"
             );
-            self.executor.abort.cancel();
-            self.executor.abandon();
+            self.executor.abort();
             // An aborted call only sends its response.
             let _ = tokio::time::timeout(FLUSH_TIMEOUT, self.admission.acquire_many(all)).await;
         }
     }
+}
+
+/// Returns the next message: one of those that were read before, or one of the connection.
+///
+/// # Cancel safety
+/// Cancel safe: no message is lost.
+async fn next(ahead: &mut VecDeque<Received>, subscriber: &mut Subscriber) -> Option<Received> {
+    match ahead.pop_front() {
+        Some(received) => Some(received),
+        None => read(subscriber).await,
+    }
+}
+
+/// Returns the next message of the connection.
+///
+/// # Cancel safety
+/// Cancel safe: no message is lost.
+async fn read(subscriber: &mut Subscriber) -> Option<Received> {
+    let delivery = subscriber.receive().await?;
+    let acknowledger = subscriber.acknowledger();
+    Some(Received {
+        transit: subscriber.transit(),
+        message: Unacknowledged::new(acknowledger, delivery.message_id.clone()),
+        delivery,
+    })
 }
 
 async fn close(subscriber: Subscriber) {
@@ -515,7 +609,7 @@ mod tests {
     use crate::module::descriptor::{FunctionDescriptor, Handler, Member, ModuleDescriptor};
     use crate::outcome::Output;
     use crate::probe::Probe;
-    use crate::transport::{Received, SubscriberEnds};
+    use crate::transport::{self, SubscriberEnds};
 
     static DESCRIPTOR: ModuleDescriptor = ModuleDescriptor {
         name: "test",
@@ -531,10 +625,10 @@ mod tests {
         ))],
     };
 
-    fn received(properties: Properties) -> Received {
+    fn received(properties: Properties) -> transport::Received {
         let properties = properties.with(key::RESPONSE_TOPIC, "caller");
         let payload = Bytes::from_static(b"x").into();
-        Received {
+        transport::Received {
             delivery: Delivery::new("m", payload, properties),
             connection: 1,
             names_users: false,

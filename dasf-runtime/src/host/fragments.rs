@@ -178,6 +178,20 @@ impl Unfinished {
         Inserted::Awaited
     }
 
+    /// Removes the fragments of a call. Returns their messages.
+    pub(super) fn cancel(&mut self, reply: &ReplyTo) -> Unacknowledged {
+        let mut messages = Unacknowledged::default();
+        if self.is_empty() {
+            return messages;
+        }
+        let call = reply.call();
+        let cancelled = self.requests.extract_if(|(id, _), _| *id == call);
+        for (_, request) in cancelled {
+            messages.join(request.messages);
+        }
+        messages
+    }
+
     /// Charges memory. If all callers hold too much, requests that have stalled make room, and are
     /// added to `refused`.
     ///

@@ -15,6 +15,7 @@ mod inbox;
 mod job_history;
 mod options;
 mod outbox;
+mod passing;
 mod publisher_pool;
 mod quick_calls;
 mod redelivery;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dasf_protocol::Topic;
+use dasf_protocol::link::EXTRA_CANCELLATIONS;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
@@ -56,7 +57,8 @@ impl Transport for Dasf {
             prefetch: Some(prefetch),
             ..reading.clone()
         };
-        let (handle, ends) = Subscriber::with_capacity(&reading, prefetch);
+        let capacity = prefetch.saturating_add(EXTRA_CANCELLATIONS);
+        let (handle, ends) = Subscriber::with_capacity(&reading, capacity);
         let is_shared = reading.reader == Reader::Group;
         let on_close = match reading.reader {
             Reader::Group => None,

@@ -225,7 +225,8 @@ impl Shared {
     }
 
     async fn cancel(&self, id: &JobId) -> Result<(), CallError> {
-        self.note(id, JobState::Cancelled, "").await
+        self.note(id, JobState::Cancelled, "").await?;
+        self.tell_module_to_stop(id).await
     }
 
     async fn forget(&self, id: &JobId) -> Result<(), CallError> {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use super::Job;
 use super::record::Record;
 use crate::client::call::Call;
+use crate::client::cancel;
 use crate::client::whereabouts::{Stage, Whereabouts};
 use crate::client::{Async, Blocking, CallError, Mode, Shared};
 use crate::random;
@@ -267,6 +268,13 @@ impl Shared {
     /// Returns the error of a job that could not be submitted in time.
     fn not_submitted(&self, after: Duration) -> CallError {
         self.timed_out(after, &Stage::from(0), Whereabouts::Unknown)
+    }
+
+    /// Tells the module that runs a job to stop.
+    pub(super) async fn tell_module_to_stop(&self, id: &JobId) -> Result<(), CallError> {
+        let properties = cancel::properties(id.response_topic(), id.context());
+        self.publish_and_wait(&self.publisher, outgoing(id, properties))
+            .await
     }
 
     /// Publishes a note on the topic of the answer to a job.

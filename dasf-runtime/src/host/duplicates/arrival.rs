@@ -45,6 +45,9 @@ impl RecentRequests {
                 State::Forgotten => {}
             }
         }
+        if memory.early.contain(hash) {
+            return Arrival::Cancelled(message);
+        }
         if self.at_most_once && is_repeated && !reply.is_job {
             let age = properties.integer(key::REPEATED).filter(|&age| age > 1);
             if age.is_some_and(|age| !memory.has_all_of_last(Duration::from_millis(age))) {
@@ -56,6 +59,7 @@ impl RecentRequests {
             hash,
             message_id: message_id.clone(),
             is_begun: false,
+            is_cancelled: false,
             state: State::Open(Unacknowledged::default()),
         };
         Arrival::New(memory.insert(request), message)

@@ -1,10 +1,12 @@
 //! Recognizing redelivered requests, and remembering their responses.
 
 mod arrival;
+mod cancellation;
 mod outcome;
 
 use std::collections::VecDeque;
 use std::hash::RandomState;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use dasf_protocol::MessageId;
@@ -14,6 +16,8 @@ use super::acknowledgement::Unacknowledged;
 use super::answer::Answer;
 use super::reply_to::CallId;
 use crate::number_map::NumberMap;
+pub(super) use cancellation::Cancelled;
+use cancellation::EarlyCancellations;
 
 /// The number of remembered requests, besides those that still run.
 const CAPACITY: usize = 4096;
@@ -38,6 +42,8 @@ pub(super) struct RecentRequests {
     /// Its keys are random, so that callers cannot choose calls with one hash.
     hasher: RandomState,
     memory: Mutex<Memory>,
+    /// How many requests were cancelled that waited or ran.
+    cancellations: AtomicU64,
 }
 
 struct Memory {
@@ -55,6 +61,8 @@ struct Memory {
     answered: VecDeque<Ticket>,
     /// The size of these responses.
     answers_size: usize,
+    /// The calls that were cancelled before their requests came.
+    early: EarlyCancellations,
     /// No request that came later is left out.
     complete_since: Instant,
     /// When some of the requests came, by their numbers.
@@ -71,6 +79,8 @@ struct Request {
     message_id: MessageId,
     /// Whether the broker has been told that the request begins.
     is_begun: bool,
+    /// Whether its caller has cancelled it before its end.
+    is_cancelled: bool,
     state: State,
 }
 
@@ -84,8 +94,15 @@ enum State {
 }
 
 /// The number of a request. Later requests have higher numbers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket(u64);
+
+impl Ticket {
+    /// Returns one of so many places among which tickets are spread.
+    pub(super) fn place(self, places: usize) -> usize {
+        usize::try_from(self.0).map_or(0, |number| number % places)
+    }
+}
 
 /// The state of a request that arrives.
 #[derive(Debug)]
@@ -103,6 +120,8 @@ pub(super) enum Arrival {
     Answered(Option<Arc<Answer>>, Unacknowledged),
     /// The request may have come before. It must not run, because it may have run.
     Unknown(Unacknowledged),
+    /// The caller has cancelled the request before it came.
+    Cancelled(Unacknowledged),
 }
 
 impl RecentRequests {
@@ -115,6 +134,7 @@ impl RecentRequests {
             latest: NumberMap::default(),
             answered: VecDeque::new(),
             answers_size: 0,
+            early: EarlyCancellations::default(),
             complete_since: Instant::now(),
             times: VecDeque::new(),
         };
@@ -123,6 +143,7 @@ impl RecentRequests {
             at_most_once,
             hasher: RandomState::new(),
             memory: Mutex::new(memory),
+            cancellations: AtomicU64::new(0),
         }
     }
 }
@@ -243,6 +264,56 @@ mod tests {
         assert_eq!(recent.answered(ticket, &told).len(), 0);
         let arrival = arrive(&recent, 1, "c", &plain);
         assert!(matches!(arrival, Arrival::Open { .. }));
+    }
+
+    #[test]
+    fn a_cancellation_meets_its_request_before_and_after_it_comes() {
+        let recent = RecentRequests::new(true, true);
+        let plain = Properties::new();
+        let ticket = new(&recent, 1, "a");
+        let other = new(&recent, 2, "b");
+        assert_eq!(recent.cancellations(), 0);
+        assert_eq!(recent.cancel(&call(1)), Cancelled::Open(ticket));
+        assert_eq!(recent.cancellations(), 1);
+        assert!(recent.is_cancelled(ticket));
+        assert!(!recent.is_cancelled(other));
+        recent.answered(ticket, &answer("cancelled"));
+        assert_eq!(recent.cancel(&call(1)), Cancelled::Ended);
+        assert_eq!(recent.cancel(&call(3)), Cancelled::Early);
+        let of_another = ReplyTo {
+            user: Some("eve".into()),
+            ..call(2)
+        };
+        assert_eq!(recent.cancel(&of_another), Cancelled::Early);
+        assert_eq!(recent.cancellations(), 1);
+        for id in ["c", "d"] {
+            let arrival = arrive(&recent, 3, id, &plain);
+            assert!(matches!(arrival, Arrival::Cancelled(_)), "{arrival:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_that_was_forgotten_can_be_cancelled_before_it_comes_again() {
+        let recent = RecentRequests::new(true, true);
+        let ticket = new(&recent, 1, "a");
+        recent.forget(ticket);
+        assert_eq!(recent.cancel(&call(1)), Cancelled::Early);
+        let arrival = arrive(&recent, 1, "a", &Properties::new());
+        assert!(matches!(arrival, Arrival::Cancelled(_)), "{arrival:?}");
+    }
+
+    #[test]
+    fn only_so_many_cancellations_without_a_request_are_remembered() {
+        let recent = RecentRequests::new(true, true);
+        for context in 0..1_000_000 {
+            assert_eq!(recent.cancel(&call(context)), Cancelled::Early);
+        }
+        let memory = recent.lock();
+        assert_eq!(memory.early.len(), (4096, 4096));
+        drop(memory);
+        new(&recent, 0, "a");
+        let latest = arrive(&recent, 999_999, "b", &Properties::new());
+        assert!(matches!(latest, Arrival::Cancelled(_)), "{latest:?}");
     }
 
     #[test]

@@ -27,6 +27,8 @@ pub(in crate::host) struct Call {
     pub(in crate::host) message_id: MessageId,
     pub(in crate::host) reply: ReplyTo,
     pub(in crate::host) ticket: Ticket,
+    /// How many calls had been cancelled before this one came.
+    pub(in crate::host) cancellations: u64,
     pub(in crate::host) redelivery: Redelivery,
     pub(in crate::host) message: Unacknowledged,
     /// Counts the call as accepted until it is dropped.

@@ -1,10 +1,12 @@
 //! Begins calls with large payloads, which may have to be fetched.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use dasf_protocol::Properties;
 use tokio::runtime::{Handle, RuntimeFlavor};
 
+use super::cancel::Interruption;
 use super::{CALLER_S_TIME_OVER, Call, Executor, Request};
 use crate::host::inbox::{Fetched, Place};
 use crate::host::reply_to::ReplyTo;
@@ -29,7 +31,10 @@ impl Executor {
             };
             let fetched = tokio::select! {
                 biased;
-                () = self.abort.cancelled() => return self.leave(call).await,
+                why = self.interrupted(&call, pending()) => return match why {
+                    Interruption::Cancelled => self.end_cancelled(call).await,
+                    Interruption::Aborted | Interruption::Late => self.leave(call).await,
+                },
                 () = self.returning.cancelled(), if self.limit.may_give_back(call.redelivery) => {
                     return self.leave(call).await;
                 }

@@ -2,6 +2,7 @@
 
 mod alone;
 mod begin;
+mod cancel;
 mod finish;
 mod job;
 mod large;
@@ -19,9 +20,10 @@ use super::acknowledgement::AcknowledgePolicy;
 use super::answers::Answers;
 use super::budget::Budget;
 use super::call_log::CallLog;
-use super::duplicates::RecentRequests;
+use super::duplicates::{RecentRequests, Ticket};
 use super::inbox::Inbox;
 use super::outbox::Outbox;
+use super::passing::Passing;
 use super::quick_calls::QuickCalls;
 use super::redelivery::RedeliveryLimit;
 use super::search::OwnPings;
@@ -30,11 +32,14 @@ use super::worker_pool::WorkerPool;
 use super::{Documents, HostOptions};
 use crate::module::{Failure, Module, Origin};
 use crate::transport::Transport;
+use cancel::Interruptions;
 use job::Job;
 pub(super) use job::{Call, Request};
 use run::Running;
 
 const CALLER_S_TIME_OVER: &str = "the timeout of the caller was over before the call could begin";
+const CALLER_S_TIME_OVER_MEANWHILE: &str =
+    "the timeout of the caller was over before the function had returned";
 
 /// The state that all calls of one host share.
 pub(super) struct Executor {
@@ -57,6 +62,10 @@ pub(super) struct Executor {
     pub(super) call_log: CallLog,
     /// The calls of plain functions that run now.
     running: Running,
+    /// Passes cancellations on to the other modules of a group.
+    pub(super) passing: Option<Passing>,
+    /// Wakes the other calls when they have to end.
+    interruptions: Interruptions,
     /// The permits of the calls of `async` functions that may run at a time.
     concurrent: Semaphore,
     /// The number of these permits.
@@ -70,7 +79,7 @@ pub(super) struct Executor {
     /// The pings of the host itself, which it does not answer.
     pub(super) own_pings: OwnPings,
     /// Cancelled when the drain timeout is over.
-    pub(super) abort: Arc<CancellationToken>,
+    abort: Arc<CancellationToken>,
     /// The runtime of the program, for its `async` functions.
     runtime: Handle,
 }
@@ -95,6 +104,10 @@ impl Executor {
             budget.clone(),
             CancellationToken::clone(&abort),
         ));
+        let is_in_group = options.group.is_some();
+        let passing = is_in_group
+            .then(|| Passing::new(&transport, topic))
+            .flatten();
         let outbox = Outbox::new(Arc::clone(&transport), topic.clone(), options);
         let acknowledge = AcknowledgePolicy::of(options);
         let at_most_once = acknowledge != AcknowledgePolicy::Answered;
@@ -111,13 +124,15 @@ impl Executor {
             },
             inbox,
             outbox,
-            is_in_group: options.group.is_some(),
+            is_in_group,
             acknowledge,
             limit: RedeliveryLimit::of(options),
             pool: WorkerPool::new(options.max_workers),
             quick: QuickCalls::default(),
             call_log: CallLog::default(),
             running: Running::default(),
+            passing,
+            interruptions: Interruptions::default(),
             concurrent: Semaphore::new(concurrency as usize),
             concurrency,
             last_attempt: Arc::new(Semaphore::new(1)),

@@ -1,28 +1,39 @@
 //! Runs the functions of calls: plain functions on threads of the host, `async` functions in tasks.
 
+use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dasf_protocol::JobState;
 
+use super::cancel::{CANCELLED, Interruption, late};
 use super::job::{Job, Ready};
-use super::{CALLER_S_TIME_OVER, Call, Executor};
+use super::{CALLER_S_TIME_OVER, CALLER_S_TIME_OVER_MEANWHILE, Call, Executor, Ticket};
 use crate::context::Context;
+use crate::host::acknowledgement::Unacknowledged;
 use crate::host::thread_watch::Watched;
 use crate::module::descriptor::BoxedCall;
 use crate::module::{Failure, Invocation, Outcome};
 use crate::progress::ReportSink;
 
-/// The calls of plain functions that run now. A call that is taken from here gets no response when
-/// its function returns.
+/// The calls of plain functions that run now.
 #[derive(Default)]
 pub(super) struct Running(Mutex<RunningCalls>);
 
 #[derive(Default)]
 struct RunningCalls {
-    /// A place without a call is free, or its call was taken while its function runs.
-    places: Vec<Option<Call>>,
+    /// A place without a call is free.
+    places: Vec<Option<RunningCall>>,
     free: Vec<usize>,
+}
+
+struct RunningCall {
+    context: Context,
+    /// `None` if the call was taken while its function runs. Then it gets no response when the function
+    /// returns.
+    call: Option<Call>,
+    /// Whether its caller does not need the result.
+    is_cancelled: bool,
 }
 
 impl Running {
@@ -32,7 +43,12 @@ impl Running {
 
     /// Adds a call, and returns its place. When its function has returned, [`end`](Self::end) must
     /// follow.
-    fn begin(&self, call: Call) -> usize {
+    fn begin(&self, call: Call, context: Context) -> usize {
+        let call = RunningCall {
+            context,
+            call: Some(call),
+            is_cancelled: false,
+        };
         self.with(|running| {
             let place = running.free.pop().unwrap_or_else(|| {
                 running.places.push(None);
@@ -43,16 +59,38 @@ impl Running {
         })
     }
 
-    /// Frees a place. Returns its call, unless it was taken.
-    fn end(&self, place: usize) -> Option<Call> {
+    /// Frees a place, and returns its call.
+    fn end(&self, place: usize) -> Option<RunningCall> {
         self.with(|running| {
             running.free.push(place);
             running.places[place].take()
         })
     }
 
+    /// Takes all calls. Returns those whose callers need a response.
     fn take_all(&self) -> Vec<Call> {
-        self.with(|running| running.places.iter_mut().filter_map(Option::take).collect())
+        self.with(|running| {
+            let calls = running.places.iter_mut().flatten().filter_map(|running| {
+                let call = running.call.take()?;
+                (!running.is_cancelled).then_some(call)
+            });
+            calls.collect()
+        })
+    }
+
+    /// Marks a call as cancelled, so that nobody gets its result. Returns its context and its unacknowledged
+    /// messages. The call still counts as accepted, because its function runs. A job keeps its messages until
+    /// then.
+    pub(super) fn cancel(&self, ticket: Ticket) -> Option<(Context, Option<Unacknowledged>)> {
+        self.with(|running| {
+            let mut running = running.places.iter_mut().flatten();
+            running.find_map(|running| {
+                let call = running.call.as_mut().filter(|call| call.ticket == ticket)?;
+                running.is_cancelled = true;
+                let message = (!call.reply.is_job).then(|| std::mem::take(&mut call.message));
+                Some((running.context.clone(), message))
+            })
+        })
     }
 }
 
@@ -92,20 +130,40 @@ impl Executor {
             begun,
         } = ready;
         self.report_running(&call);
-        let place = self.running.begin(call);
+        let ticket = call.ticket;
+        let before = call.cancellations;
+        let place = self.running.begin(call, context.clone());
         if self.abort.is_cancelled() {
             self.abandon();
             self.running.end(place);
             return;
         }
-        // To copy the span would take longer.
-        let kept = context.clone();
+        // What comes later finds the call among those that run.
+        if self.recent.cancellations() != before && self.recent.is_cancelled(ticket) {
+            let call = self.running.end(place).and_then(|running| running.call);
+            if let Some(call) = call {
+                self.end_cancelled_in_task(call);
+            }
+            return;
+        }
         let outcome =
             in_time(&context).and_then(|()| target.run_plain(function, context, report.clone()));
+        let Some(running) = self.running.end(place) else {
+            return;
+        };
+        let span = running.context.span();
+        if running.is_cancelled {
+            let failure = Failure::processing(CANCELLED);
+            self.call_log.end(&self.runtime, span, begun, Err(&failure));
+            if let Some(call) = running.call.filter(|call| call.reply.is_job) {
+                self.complete(call, report, Err(failure));
+            }
+            return;
+        }
         self.call_log
-            .end(&self.runtime, kept.span(), begun, outcome.as_ref());
+            .end(&self.runtime, span, begun, outcome.as_ref());
         // A call that was abandoned has its response.
-        if let Some(call) = self.running.end(place) {
+        if let Some(call) = running.call {
             self.complete(call, report, outcome);
         }
     }
@@ -125,12 +183,16 @@ impl Executor {
         } = ready;
         let permit = tokio::select! {
             biased;
-            () = self.abort.cancelled() => None,
-            () = self.returning.cancelled(), if self.limit.may_give_back(call.redelivery) => None,
-            permit = self.concurrent.acquire() => Some(permit),
+            why = self.interrupted(&call, pending()) => Err(why),
+            () = self.returning.cancelled(), if self.limit.may_give_back(call.redelivery) => {
+                Err(Interruption::Aborted)
+            }
+            permit = self.concurrent.acquire() => Ok(permit),
         };
-        let Some(permit) = permit else {
-            return self.leave(call).await;
+        let permit = match permit {
+            Ok(permit) => permit,
+            Err(Interruption::Cancelled) => return self.end_cancelled(call).await,
+            Err(Interruption::Aborted | Interruption::Late) => return self.leave(call).await,
         };
         if self.must_tell_the_broker(&call) && !self.is_ours(&mut call).await {
             return;
@@ -161,25 +223,42 @@ impl Executor {
             report,
             begun,
         } = ready;
+        if self.is_cancelled(&call) {
+            self.end_cancelled(call).await;
+            return None;
+        }
         self.report_running(&call);
-        let span = context.span().clone();
+        let kept = context.clone();
         let number = target.number();
         let outcome = match in_time(&context) {
             Err(failure) => Err(failure),
+            // The function is dropped when the call ends before it has returned.
             Ok(()) => tokio::select! {
                 biased;
                 outcome = self.thread_watch.note(
                     number,
                     target.run_async(function, context, report.clone()),
                 ) => outcome,
-                () = self.abort.cancelled() => {
-                    self.leave(call).await;
-                    return None;
-                }
+                why = self.interrupted(&call, late(&call)) => match why {
+                    Interruption::Aborted => {
+                        self.leave(call).await;
+                        return None;
+                    }
+                    Interruption::Cancelled => {
+                        kept.cancel();
+                        self.end_cancelled(call).await;
+                        return None;
+                    }
+                    Interruption::Late => {
+                        kept.cancel();
+                        self.end_unawaited(call, CALLER_S_TIME_OVER_MEANWHILE).await;
+                        return None;
+                    }
+                },
             },
         };
         self.call_log
-            .end(&self.runtime, &span, begun, outcome.as_ref());
+            .end(&self.runtime, kept.span(), begun, outcome.as_ref());
         Some((call, report, outcome))
     }
 

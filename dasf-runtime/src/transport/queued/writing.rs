@@ -47,7 +47,7 @@ impl Queued {
         let message_type = self.message.properties.message_type();
         if matches!(
             message_type,
-            Some(MessageType::Progress | MessageType::Pong)
+            Some(MessageType::Progress | MessageType::Pong | MessageType::Cancel)
         ) {
             return None;
         }
