@@ -225,8 +225,11 @@ impl Shared {
     }
 
     async fn cancel(&self, id: &JobId) -> Result<(), CallError> {
-        self.note(id, JobState::Cancelled, "").await?;
-        self.tell_module_to_stop(id).await
+        // The note comes first: it is what a module sees that gets the request later.
+        let noted = self.note(id, JobState::Cancelled, "").await;
+        let told = self.tell_module_to_stop(id).await;
+        // A Django broker takes no notes from callers.
+        told.or(noted)
     }
 
     async fn forget(&self, id: &JobId) -> Result<(), CallError> {
