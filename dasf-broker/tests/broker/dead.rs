@@ -476,7 +476,7 @@ async fn a_broker_that_is_started_again_keeps_what_is_put_aside() {
     broker.shutdown().await;
 }
 
-/// The second version of the tables has no column for it.
+/// The second version of the tables has no columns for it.
 #[cfg(feature = "store")]
 #[tokio::test]
 async fn a_data_directory_of_the_version_before_is_upgraded() {
@@ -488,7 +488,8 @@ async fn a_data_directory_of_the_version_before_is_upgraded() {
     let database = rusqlite::Connection::open(directory.path().join("messages.sqlite")).unwrap();
     database
         .execute_batch(
-            "ALTER TABLE queue DROP COLUMN dead; ALTER TABLE history DROP COLUMN attempts;
+            "ALTER TABLE queue DROP COLUMN dead; ALTER TABLE queue DROP COLUMN hold;
+            ALTER TABLE message DROP COLUMN keep; ALTER TABLE history DROP COLUMN attempts;
             PRAGMA user_version = 2;",
         )
         .unwrap();
