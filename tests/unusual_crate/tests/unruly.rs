@@ -22,8 +22,12 @@ use tokio::task::JoinSet;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn unruly(url: &str, arguments: &[&str]) -> Command {
+    unruly_with(url, "completed", arguments)
+}
+
+fn unruly_with(url: &str, ack: &str, arguments: &[&str]) -> Command {
     let mut command = program::command(env!("CARGO_BIN_EXE_unruly"));
-    let ways = ["--websocket-url", url, "--ack", "completed"];
+    let ways = ["--websocket-url", url, "--ack", ack];
     command.args(ways).args(arguments).arg("listen");
     command.env("TOKIO_WORKER_THREADS", "2");
     command.stdout(Stdio::null()).stderr(Stdio::null());
@@ -252,8 +256,7 @@ async fn a_request_that_hangs_until_its_module_is_stopped_is_given_up() {
 }
 
 /// Starts a module, kills it when it runs the function `hang`, and returns the number of its process.
-async fn kill_hanging(url: &str, arguments: &[&str]) -> u32 {
-    let mut module = unruly(url, arguments);
+async fn kill_hanging(mut module: Command) -> u32 {
     let mut module = module.stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(module.stdout.take().unwrap()).lines();
     let begun = tokio::task::spawn_blocking(move || lines.next().is_some());
@@ -284,7 +287,7 @@ async fn a_request_whose_modules_are_killed_is_put_aside_and_can_be_sent_again()
             tokio::spawn(async move { calling.call(&json!({"func_name": "hang"})).await });
         let mut killed = Vec::new();
         for _ in 0..3 {
-            killed.push(kill_hanging(&url, &arguments).await);
+            killed.push(kill_hanging(unruly(&url, &arguments)).await);
             // The broker keeps the requests of a module without a group for it until it sees the end.
             soon("the end", until(|| broker.statistics().connections <= 1)).await;
         }
@@ -318,7 +321,7 @@ async fn a_request_whose_modules_are_killed_is_put_aside_and_can_be_sent_again()
         );
         // It counts anew.
         for _ in 0..3 {
-            kill_hanging(&url, &arguments).await;
+            kill_hanging(unruly(&url, &arguments)).await;
             soon("the end", until(|| broker.statistics().connections <= 1)).await;
         }
         let put_aside = broker.statistics().put_aside;
@@ -334,6 +337,29 @@ async fn a_request_whose_modules_are_killed_is_put_aside_and_can_be_sent_again()
         drop_dead_request(address(), &again.id).await.unwrap();
         assert_eq!(dead_requests(address()).await.unwrap(), []);
     }
+    caller.close().await;
+}
+
+/// A job is acknowledged when it is answered, whatever holds for other requests.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_whose_modules_are_killed_is_put_aside_and_fails() {
+    let broker = broker().await;
+    let url = broker.url();
+    let caller = Caller::builder("unruly").websocket(&url);
+    let caller = caller.connect().await.unwrap();
+    for arguments in [&["--group", "team"][..], &[]] {
+        let job = caller.call(&json!({"func_name": "hang"})).submit();
+        let job = job.await.unwrap();
+        for _ in 0..4 {
+            kill_hanging(unruly_with(&url, "received", arguments)).await;
+            soon("the end", until(|| broker.statistics().connections <= 1)).await;
+        }
+        let error = soon("the error", job.result().into_future())
+            .await
+            .unwrap_err();
+        assert_told(&error, "3 times");
+    }
+    assert_eq!(broker.statistics().put_aside, 2);
     caller.close().await;
 }
 
