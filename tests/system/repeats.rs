@@ -63,6 +63,31 @@ async fn restart(broker: Broker) -> Broker {
 /// More calls than a module remembers.
 const MANY: usize = 4_200;
 
+/// Another module does not run it again, even if this one is killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_acknowledged_while_its_function_runs() {
+    for (name, links) in [
+        ("running with a link", true),
+        ("running with sockets", false),
+    ] {
+        let broker = broker().await;
+        let line = start_line(&broker, links).await;
+        let address = Address::websocket(&line.url()).unwrap();
+        let module = gated::module().unwrap();
+        let host = listen_at(address, "demo", module, HostOptions::default()).await;
+        let client = connect(&broker.url()).await;
+        let mut acknowledged = line.passed(Kind::Acknowledgement);
+        let call = tokio::spawn(client.block().name(name.to_owned()).into_future());
+        soon("the call", gated::entered(name)).await;
+        let it = acknowledged.wait_for(|count| *count > 0);
+        soon("the acknowledgement", it).await.unwrap();
+        assert!(!call.is_finished());
+        gated::open(name);
+        soon("the answer", call).await.unwrap().unwrap();
+        host.shutdown().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answered_call_is_not_published_again() {
     for (name, links) in [

@@ -4,6 +4,7 @@
 //! they are.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -27,6 +28,9 @@ const ON_THE_WAY: usize = 1024;
 
 /// How long a frame waits for the one that overtakes it.
 const OVERTAKING: Duration = Duration::from_millis(20);
+
+/// How long the last frames of a peer may take after the other one has ended.
+const LAST_FRAMES: Duration = Duration::from_secs(1);
 
 /// The header that asks for a link, and one of the same length that means nothing.
 const LINK: &[u8] = b"dasf-link: 1";
@@ -129,20 +133,16 @@ impl Silence {
 impl Line {
     /// Starts a line to the broker on a socket.
     pub async fn start(broker: SocketAddr) -> Self {
-        Self::open(broker, true, 0).await
+        Self::with_seed(broker, true, 0).await
     }
 
     /// Starts a line on which each topic has its own WebSocket.
     pub async fn without_links(broker: SocketAddr) -> Self {
-        Self::open(broker, false, 0).await
+        Self::with_seed(broker, false, 0).await
     }
 
     /// Starts a line whose faults by chance follow from a seed.
-    pub async fn with_seed(broker: SocketAddr, seed: u64) -> Self {
-        Self::open(broker, true, seed).await
-    }
-
-    async fn open(broker: SocketAddr, offers_links: bool, seed: u64) -> Self {
+    pub async fn with_seed(broker: SocketAddr, offers_links: bool, seed: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let shared = Arc::new(Shared {
@@ -387,10 +387,13 @@ async fn forward(
             silence: &silence,
         };
         let (up, down) = (direction(Way::ToBroker), direction(Way::FromBroker));
-        tokio::select! {
-            () = up.forward(&mut from_program, &mut to_broker) => {}
-            () = down.forward(&mut from_broker, &mut to_program) => {}
-        }
+        let mut up = pin!(up.forward(&mut from_program, &mut to_broker));
+        let mut down = pin!(down.forward(&mut from_broker, &mut to_program));
+        // What a peer has sent before its end still arrives.
+        let _ = tokio::select! {
+            () = &mut up => timeout(LAST_FRAMES, down).await,
+            () = &mut down => timeout(LAST_FRAMES, up).await,
+        };
     };
     let ended = async {
         end.wait_for(Option::is_some)
@@ -507,6 +510,7 @@ impl Direction<'_> {
             // A silent peer does not close its connection.
             std::future::pending::<()>().await;
         }
+        let _ = target.shutdown().await;
     }
 
     /// Returns whether a frame is one of two of a message. They stay together, because the second one says nothing

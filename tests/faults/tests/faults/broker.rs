@@ -18,8 +18,10 @@ use crate::memory;
 /// A kind of broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// The embedded broker, as a process that keeps its messages.
+    /// The embedded broker, as a process that keeps its messages on the disk. Each program has one link.
     Kept,
+    /// The embedded broker, as a process that forgets everything when it ends. Each topic has a socket of its own.
+    Forgetful,
     /// A Mosquitto that keeps its sessions.
     Mosquitto,
     /// A Pulsar with persistent topics. It is not killed, because it starts too slowly.
@@ -30,7 +32,7 @@ impl Kind {
     /// Returns the kind as the argument of a caller.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Kept => "websocket",
+            Self::Kept | Self::Forgetful => "websocket",
             Self::Mosquitto => "mqtt",
             Self::Pulsar => "pulsar",
         }
@@ -39,7 +41,7 @@ impl Kind {
     /// Returns the options of a module that connects to a port.
     pub(crate) fn options(self, port: u16) -> Vec<String> {
         let options = match self {
-            Self::Kept => format!("--websocket-url ws://127.0.0.1:{port}/ws"),
+            Self::Kept | Self::Forgetful => format!("--websocket-url ws://127.0.0.1:{port}/ws"),
             Self::Mosquitto => format!("--mqtt-url ws://127.0.0.1:{port}/mqtt"),
             Self::Pulsar => format!("--host 127.0.0.1 --port {port} --persistent persistent"),
         };
@@ -58,7 +60,7 @@ pub(crate) struct Broker {
 }
 
 enum Running {
-    Kept(Child),
+    Embedded(Child),
     Mosquitto(Option<Mosquitto>),
     Pulsar { _process: Arc<Pulsar> },
 }
@@ -70,7 +72,8 @@ impl Broker {
         std::fs::create_dir(&folder).unwrap();
         let [mut port] = free_ports();
         let process = match kind {
-            Kind::Kept => Running::Kept(spawn(port, &folder)),
+            Kind::Kept => Running::Embedded(spawn(port, Some(&folder))),
+            Kind::Forgetful => Running::Embedded(spawn(port, None)),
             Kind::Mosquitto => Running::Mosquitto(Some(mosquitto(port, &folder).await)),
             Kind::Pulsar => {
                 let process = Pulsar::for_test().await;
@@ -100,7 +103,7 @@ impl Broker {
     /// Returns the resident memory, if the broker is of this project.
     pub(crate) fn memory(&self) -> Option<u64> {
         match &self.process {
-            Running::Kept(process) => Some(memory::of(process.id())),
+            Running::Embedded(process) => Some(memory::of(process.id())),
             Running::Mosquitto(_) | Running::Pulsar { .. } => None,
         }
     }
@@ -108,10 +111,11 @@ impl Broker {
     /// Kills the broker, and starts it again.
     pub(crate) async fn restart(&mut self) {
         match &mut self.process {
-            Running::Kept(process) => {
+            Running::Embedded(process) => {
                 process.kill().unwrap();
                 process.wait().unwrap();
-                *process = spawn(self.port, &self.folder);
+                let folder = Some(&*self.folder).filter(|_| self.kind == Kind::Kept);
+                *process = spawn(self.port, folder);
             }
             Running::Mosquitto(process) => {
                 // The port must be free before the next one starts.
@@ -137,18 +141,19 @@ impl Broker {
 
 impl Drop for Broker {
     fn drop(&mut self) {
-        if let Running::Kept(process) = &mut self.process {
+        if let Running::Embedded(process) = &mut self.process {
             let _ = process.kill();
             let _ = process.wait();
         }
     }
 }
 
-fn spawn(port: u16, folder: &Path) -> Child {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_kept-broker"));
+/// Starts an embedded broker that keeps its messages in a folder, if there is one.
+fn spawn(port: u16, folder: Option<&Path>) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_broker"));
     command
         .arg(port.to_string())
-        .arg(folder)
+        .args(folder)
         .stdin(Stdio::null());
     command.spawn().unwrap()
 }

@@ -58,8 +58,10 @@ impl State {
     pub(crate) fn kinds(&self) -> BTreeMap<&str, usize> {
         let mut kinds = BTreeMap::new();
         for error in self.failed.values() {
-            let (kind, _) = error.split_once(':').unwrap_or((error, ""));
-            *kinds.entry(kind).or_default() += 1;
+            // The texts of modules are few.
+            let is_of_module = error.starts_with("Module");
+            let kind = error.split(':').next().filter(|_| !is_of_module);
+            *kinds.entry(kind.unwrap_or(error)).or_default() += 1;
         }
         kinds
     }
