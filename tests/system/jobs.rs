@@ -163,7 +163,12 @@ async fn a_key_names_one_job() {
 async fn a_caller_that_dies_while_it_submits_is_replaced() {
     let broker = broker().await;
     let host = start_module(&broker).await;
-    let client = connect(&broker.url()).await;
+    // The other caller counts as gone before this timeout.
+    let builder = gated::Client::builder()
+        .topic("demo")
+        .websocket(&broker.url())
+        .timeout(Duration::from_secs(4));
+    let client = builder.connect().await.unwrap();
     let submit = || client.count("dies while it submits").submit().key("run");
     let id = submit().id().unwrap().clone();
     // The note of a caller that sends no request.

@@ -22,8 +22,8 @@ use crate::transport::{Keeping, KeptEvent, Outgoing, PublisherOptions};
 /// How long a job is kept by default, after its last use.
 const DEFAULT_KEEP: Duration = Duration::from_secs(7 * 86_400);
 
-/// How long another caller with the same key may take between its note and its request. After that, it counts
-/// as gone.
+/// How long another caller with the same key may take between its note and its request. After that, or after
+/// half of the timeout of the client, it counts as gone.
 const SUBMITTER_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A job that is not submitted yet. Submit it with `.await`, or with [`send`](Submit::send) of a blocking
@@ -180,7 +180,9 @@ impl Submission<'_> {
         let transport = &self.shared.transport;
         let mut messages = transport.kept(self.id.response_topic()).await?;
         let mut record = Record::new(self.id.clone(), self.shared.options.max_response_size);
-        let deadline = Instant::now() + SUBMITTER_PATIENCE;
+        // Otherwise a client with a short timeout could never take over.
+        let patience = SUBMITTER_PATIENCE.min(self.shared.options.timeout / 2);
+        let deadline = Instant::now() + patience;
         loop {
             let event = match timeout_at(deadline, messages.next()).await {
                 Ok(Some(event)) => event,
