@@ -1,4 +1,4 @@
-//! A program that makes numbered calls, and prints when each begins and how it ends.
+//! A program that makes numbered calls, or submits numbered jobs, and prints when each begins and how it ends.
 //!
 //! | line | meaning |
 //! |---|---|
@@ -25,6 +25,9 @@ use tokio::task::JoinSet;
 /// The number of calls after which the memory is that of a program that works.
 const FIRST: u64 = 200;
 
+/// How long a program waits for the result of a job before it asks again.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
 /// The longest pause of a function, in milliseconds.
 const LONGEST: u64 = 20;
 
@@ -46,6 +49,8 @@ struct Arguments {
     timeout: Duration,
     /// Whether it waits until each topic answers.
     settles: bool,
+    /// Whether it submits jobs.
+    submits: bool,
 }
 
 impl Arguments {
@@ -66,6 +71,7 @@ impl Arguments {
             interval: Duration::from_millis(number(&next())),
             timeout: Duration::from_millis(number(&next())),
             settles: next() == "settle",
+            submits: next() == "jobs",
         }
     }
 
@@ -114,14 +120,47 @@ async fn call(client: &numbered::Client, number: u64) -> Result<String, CallErro
     }
 }
 
-/// Makes a call, and prints how it ends.
-async fn report(client: numbered::Client, number: u64) {
+/// Submits a job under its number, again if that fails, and waits for its result. Another program with the same
+/// number has the same job.
+async fn job(
+    client: &numbered::Client,
+    number: u64,
+    deadline: Instant,
+) -> Result<String, CallError> {
+    let may_retry = || Instant::now() < deadline;
+    // The request of a job is one message.
+    let text = text(number % 400);
+    let job = loop {
+        let submit = client.run(number, number % LONGEST, &text).submit();
+        match submit.key(&number.to_string()).await {
+            Ok(job) => break job,
+            Err(_) if may_retry() => tokio::time::sleep(Duration::from_millis(100)).await,
+            Err(error) => return Err(error),
+        }
+    };
+    loop {
+        match job.result().timeout(ATTEMPT).await {
+            Err(CallError::Module(failure)) => return Err(failure.into()),
+            Err(_) if may_retry() => tokio::time::sleep(Duration::from_millis(100)).await,
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Makes a call or submits a job, and prints how it ends.
+async fn report(client: numbered::Client, number: u64, job_timeout: Option<Duration>) {
     print(format_args!("began {number}"));
     let begun = Instant::now();
-    let outcome = call(&client, number).await;
+    let (outcome, text) = match job_timeout {
+        Some(timeout) => (
+            job(&client, number, begun + timeout).await,
+            text(number % 400),
+        ),
+        None => (call(&client, number).await, text(number)),
+    };
     let took = begun.elapsed().as_millis();
     match outcome {
-        Ok(it) if it == answer(number, &text(number)) => {
+        Ok(it) if it == answer(number, &text) => {
             print(format_args!("ended {number} {took} answered"));
         }
         Ok(_) => print(format_args!("ended {number} {took} wrong")),
@@ -146,6 +185,8 @@ fn kind(error: &CallError) -> &'static str {
         CallError::Decode { .. } => "Decode",
         CallError::ResponseTooLarge { .. } => "ResponseTooLarge",
         CallError::RequestTooLarge { .. } => "RequestTooLarge",
+        CallError::NotDone { .. } => "NotDone",
+        CallError::NoJob { .. } => "NoJob",
         _ => "Other",
     }
 }
@@ -165,7 +206,12 @@ async fn main() -> ExitCode {
     // A request to a group runs at least once, and one to a module without a group at most once.
     let client = async |topic: &str| {
         let topic = format!("{topic}{}", arguments.topics);
-        connect(&address, &topic, arguments.timeout).await
+        // A job is tried again until its own timeout.
+        let timeout = match arguments.submits {
+            true => ATTEMPT,
+            false => arguments.timeout,
+        };
+        connect(&address, &topic, timeout).await
     };
     let clients = [client(ONCE).await, client(GROUP).await];
     if arguments.settles {
@@ -175,6 +221,7 @@ async fn main() -> ExitCode {
             }
         }
     }
+    let job_timeout = arguments.submits.then_some(arguments.timeout);
     let mut calls = JoinSet::new();
     let mut rest = 0;
     for number in arguments.first..arguments.end {
@@ -186,7 +233,7 @@ async fn main() -> ExitCode {
         }
         tokio::time::sleep(arguments.interval).await;
         let client = clients[(number % 2) as usize].clone();
-        calls.spawn(report(client, number));
+        calls.spawn(report(client, number, job_timeout));
     }
     calls.join_all().await;
     if rest > 0 {

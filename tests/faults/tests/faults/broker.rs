@@ -154,6 +154,7 @@ fn spawn(port: u16, folder: Option<&Path>) -> Child {
     command
         .arg(port.to_string())
         .args(folder)
+        .envs([memory::ONE_ARENA])
         .stdin(Stdio::null());
     command.spawn().unwrap()
 }

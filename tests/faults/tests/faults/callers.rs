@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
+use std::ops::Range;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -10,6 +11,7 @@ use std::time::{Duration, Instant};
 use dasf_test_support::program;
 
 use crate::broker::Kind;
+use crate::memory;
 
 /// How much later than its deadline a call may end on a busy machine.
 const SLACK: Duration = Duration::from_secs(5);
@@ -21,7 +23,7 @@ pub(crate) struct Calls(Arc<Mutex<State>>);
 #[derive(Debug, Default)]
 pub(crate) struct State {
     /// The number of the next call.
-    next: u64,
+    pub(crate) next: u64,
     /// The calls that have not ended, and when they began.
     pending: BTreeMap<u64, Instant>,
     /// The calls that ended with their own answer.
@@ -105,6 +107,8 @@ pub(crate) struct Plan {
     pub(crate) at_once: u64,
     /// The milliseconds from a call to the next one.
     pub(crate) interval: u64,
+    /// What the programs do: `calls` or `jobs`.
+    pub(crate) work: &'static str,
 }
 
 /// A program that calls.
@@ -128,7 +132,22 @@ impl Caller {
         Self::spawn(plan, calls, count, "settle")
     }
 
+    /// Starts a program that takes over the jobs with these numbers.
+    pub(crate) fn collecting(plan: &Plan, calls: &Calls, numbers: Range<u64>) -> Self {
+        Self::spawn_for(plan, calls, numbers, "settle")
+    }
+
     fn spawn(plan: &Plan, calls: &Calls, count: u64, begins: &str) -> Self {
+        let first = {
+            let mut state = calls.state();
+            let first = state.next;
+            state.next += count;
+            first
+        };
+        Self::spawn_for(plan, calls, first..first + count, begins)
+    }
+
+    fn spawn_for(plan: &Plan, calls: &Calls, numbers: Range<u64>, begins: &str) -> Self {
         let Plan {
             kind,
             port,
@@ -136,22 +155,18 @@ impl Caller {
             timeout,
             at_once,
             interval,
+            work,
         } = plan;
         let timeout = *timeout;
-        let first = {
-            let mut state = calls.state();
-            let first = state.next;
-            state.next += count;
-            first
-        };
-        let end = first + count;
+        let Range { start: first, end } = numbers;
         let mut command: Command = program::command(env!("CARGO_BIN_EXE_callers"));
         command.args([kind.name(), &port.to_string(), topics]);
         let numbers = [first, end, *at_once, *interval];
         command.args(numbers.map(|number| number.to_string()));
         command
             .arg(timeout.as_millis().to_string())
-            .arg(begins)
+            .args([begins, work])
+            .envs([memory::ONE_ARENA])
             .stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let output = BufReader::new(process.stdout.take().unwrap());

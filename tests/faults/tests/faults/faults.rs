@@ -32,6 +32,12 @@ const INTERVAL: u64 = 30;
 /// The timeout of a call among faults.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The jobs of a test, if `DASF_FAULTS_CALLS` does not say ten times another number.
+const JOBS: u64 = 100;
+
+/// How long a program tries to get the result of a job.
+const JOB_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// The timeout of a call without faults.
 const QUIET_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -105,6 +111,7 @@ impl Scene {
             timeout,
             at_once: AT_ONCE,
             interval,
+            work: "calls",
         }
     }
 
@@ -112,23 +119,27 @@ impl Scene {
     async fn make_quiet_calls(&mut self) {
         let before = self.calls.state().answered.len() as u64;
         let caller = Caller::settled(&self.plan(QUIET_TIMEOUT, 0), &self.calls, QUIET_CALLS);
-        let ended = async {
-            while !caller.has_ended() {
-                sleep(Duration::from_millis(20)).await;
-            }
-        };
-        let is_settled = tokio::time::timeout(SETTLED + QUIET_TIMEOUT, ended).await;
-        assert!(is_settled.is_ok(), "{}: nobody answers", self.name);
-        caller.end();
+        self.wait_for(caller, SETTLED + QUIET_TIMEOUT).await;
         let state = self.calls.state();
         let answered = state.answered.len() as u64 - before;
         assert_eq!(answered, QUIET_CALLS, "{}: {:?}", self.name, state.failed);
     }
 
+    /// Waits until a program has ended without faults.
+    async fn wait_for(&self, caller: Caller, limit: Duration) {
+        let ended = async {
+            while !caller.has_ended() {
+                sleep(Duration::from_millis(20)).await;
+            }
+        };
+        let has_ended = tokio::time::timeout(limit, ended).await.is_ok();
+        assert!(has_ended, "{}: {:?}", self.name, self.calls.state());
+        caller.end();
+    }
+
     /// Makes calls among faults, until all of them have ended.
-    async fn make_calls(&mut self, calls: u64, usual: Faults) {
+    async fn make_calls(&mut self, plan: &Plan, calls: u64, usual: Faults) {
         let mut random = fastrand::Rng::with_seed(self.seed);
-        let plan = self.plan(TIMEOUT, INTERVAL);
         let share = calls.div_ceil(CALLERS as u64);
         let mut left = calls;
         let mut callers: Vec<Caller> = Vec::new();
@@ -140,12 +151,12 @@ impl Scene {
             while left > 0 && callers.len() < CALLERS {
                 let share = left.min(share);
                 left -= share;
-                callers.push(Caller::start(&plan, &self.calls, share));
+                callers.push(Caller::start(plan, &self.calls, share));
             }
             if callers.is_empty() {
                 break;
             }
-            self.calls.assert_none_is_late(TIMEOUT);
+            self.calls.assert_none_is_late(plan.timeout);
             self.modules.keep_running();
             sleep(Duration::from_millis(random.u64(20..400))).await;
             match random.u8(..20) {
@@ -163,7 +174,7 @@ impl Scene {
     }
 
     /// Prints what has become of the calls, and checks what the modules have run.
-    fn check(&self, took: Duration) {
+    fn check(&self, what: &str, took: Duration) {
         let state = self.calls.state();
         let runs = self.modules.runs();
         let twice = |remainder| {
@@ -173,14 +184,17 @@ impl Scene {
         let (answered, failed) = (state.answered.len(), state.failed.len());
         let took = took.as_secs();
         println!(
-            "{}: {answered} calls answered, {failed} failed, in {took} s",
+            "{}: {answered} {what} answered, {failed} failed, in {took} s",
             self.name
         );
         let row = |what: &str, count: u64| println!("  {count:>7} {what}");
         for (kind, count) in state.kinds() {
-            row(&format!("calls failed with {kind}"), count as u64);
+            row(&format!("{what} failed with {kind}"), count as u64);
         }
-        row("calls whose caller was killed", state.killed.len() as u64);
+        row(
+            &format!("{what} whose caller was killed"),
+            state.killed.len() as u64,
+        );
         row("requests to the module run twice", twice(0) as u64);
         row("requests to the group run twice", twice(1) as u64);
         row("kills of the broker", self.broker.kills.into());
@@ -232,10 +246,11 @@ async fn every_call_ends(name: &'static str, kind: Kind, usual: Faults) {
     scene.make_quiet_calls().await;
     let before = scene.memory();
     let calls = number("DASF_FAULTS_CALLS").unwrap_or(CALLS);
-    scene.make_calls(calls, usual).await;
+    let plan = scene.plan(TIMEOUT, INTERVAL);
+    scene.make_calls(&plan, calls, usual).await;
     soon("the modules", scene.modules.listen()).await;
     scene.make_quiet_calls().await;
-    scene.check(begun.elapsed());
+    scene.check("calls", begun.elapsed());
     for ((process, after), (_, before)) in scene.memory().into_iter().zip(before) {
         scene.compare_memory(process, before, after);
     }
@@ -249,6 +264,43 @@ const FAULTY_FRAMES: Faults = Faults {
     delay: Duration::ZERO,
     bytes_per_second: None,
 };
+
+/// Every job is answered, although the programs that submit it, the modules and the broker are killed.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_is_answered_and_runs() {
+    let begun = Instant::now();
+    let mut scene = Scene::set("jobs", Kind::Kept).await;
+    let jobs = number("DASF_FAULTS_CALLS").map_or(JOBS, |calls| calls / 10);
+    let plan = Plan {
+        work: "jobs",
+        ..scene.plan(JOB_TIMEOUT, INTERVAL)
+    };
+    scene.make_calls(&plan, jobs, Faults::default()).await;
+    soon("the modules", scene.modules.listen()).await;
+    let before = scene.modules.runs();
+    // Another program collects all jobs, also those whose program was killed.
+    let (submitted, answered) = {
+        let mut state = scene.calls.state();
+        let submitted: Vec<u64> = state.answered.union(&state.killed).copied().collect();
+        let answered = std::mem::take(&mut state.answered);
+        (submitted, answered)
+    };
+    let end = submitted.last().unwrap() + 1;
+    let collecting = Caller::collecting(&plan, &scene.calls, 0..end);
+    let limit = SETTLED + JOB_TIMEOUT + Duration::from_millis(INTERVAL * end);
+    scene.wait_for(collecting, limit).await;
+    scene.check("jobs", begun.elapsed());
+    let state = scene.calls.state();
+    assert!(state.failed.is_empty(), "{:?}", state.failed);
+    let after = scene.modules.runs();
+    for number in submitted {
+        assert!(state.answered.contains(&number), "job {number} is lost");
+        assert!(
+            !answered.contains(&number) || after[&number] == before[&number],
+            "job {number} ran again"
+        );
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_call_ends_on_the_embedded_broker() {

@@ -159,6 +159,7 @@ fn spawn(name: &str, options: &[String], folder: &Path, start: u32) -> Child {
         .args(options)
         .arg("listen")
         .env(RUNS, folder.join("runs"))
+        .envs([memory::ONE_ARENA])
         .stdout(Stdio::null())
         .stderr(log);
     command.spawn().unwrap()
