@@ -104,9 +104,10 @@ impl Shell {
     fn first_state(&self) -> String {
         let page = self.home.path().join("page");
         format!(
-            "cd '{}'\nexport PATH='{}':\"$PATH\"\nexport DE_BACKEND_PORT={} DASF_BROKER_PORT={} DASF_CHECKOUT='{}' DASF_NODE_MODULES='{}'\n",
+            "cd '{}'\nexport PATH='{}':\"$PATH\"\nexport XDG_DATA_HOME='{}'\nexport DE_BACKEND_PORT={} DASF_BROKER_PORT={} DASF_CHECKOUT='{}' DASF_NODE_MODULES='{}'\n",
             page.display(),
             programs::folder().display(),
+            self.home.path().join("data").display(),
             self.ports[0],
             self.ports[0],
             dasf_guide::root().display(),
@@ -202,9 +203,10 @@ impl Shell {
     fn start(&self, text: &str) -> Program {
         let state = self.state();
         let state = state.display();
-        // A background program must not overwrite the state of a later command.
+        // A background program must not overwrite the state of a later command. The variables that a page sets
+        // have small letters, those of the shell itself capitals.
         let script = format!(
-            "set -a; . '{state}'; set +a\ntrap 'code=$?; {{ echo \"cd \\\"$PWD\\\"\"; export -p; }} \
+            ". '{state}'\ntrap 'code=$?; {{ echo \"cd \\\"$PWD\\\"\"; export -p; declare -p $(compgen -v | grep ^[a-z]); }} \
              > '{state}.$$' && mv '{state}.$$' '{state}'; exit $code' EXIT\n{}",
             self.with_free_ports(text)
         );
