@@ -4,16 +4,22 @@ mod api;
 mod call;
 mod dead;
 mod generate;
+mod job;
 mod list;
 mod options;
+mod output;
 mod ping;
+mod request;
+mod submit;
 mod values;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::CommandFactory;
-use dasf::Caller;
 use dasf::cli::{self, Connection, Error, Presence, TimeLimit};
+use dasf::protocol::Topic;
+use dasf::{CallError, Caller};
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
@@ -38,6 +44,12 @@ fn run() -> Result<(), Error> {
         Command::Dead(command) => dead::run(connection, command),
         Command::Api(options) => api::run(connection, options),
         Command::Call(options) => call::run(connection, options),
+        Command::Submit(options) => submit::run(connection, options),
+        Command::Status(options) => job::status(connection, options),
+        Command::Wait(options) => job::wait(connection, options),
+        Command::Result(options) => job::result(connection, options),
+        Command::Cancel(options) => job::cancel(connection, options),
+        Command::Forget(options) => job::forget(connection, options),
         Command::Generate(options) => generate::run(connection, options),
     }
 }
@@ -49,8 +61,18 @@ fn with_caller<T>(
     timeout: TimeLimit,
     work: impl AsyncFnOnce(&Caller, &Presence<'_>) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    let timeout = timeout.duration();
-    let builder = connection.caller()?.timeout(timeout);
+    with_caller_of(connection, &connection.topic()?, timeout.duration(), work)
+}
+
+/// The same as [`with_caller`], but for the module on this topic.
+fn with_caller_of<T>(
+    connection: &Connection,
+    topic: &Topic,
+    timeout: Duration,
+    work: impl AsyncFnOnce(&Caller, &Presence<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let builder = Caller::builder(topic.as_str()).address(connection.address()?);
+    let builder = builder.timeout(timeout);
     cli::run_until_interrupted(async {
         let caller = connection.connect(builder).await?;
         let presence = Presence::new(&caller, timeout);
@@ -58,6 +80,19 @@ fn with_caller<T>(
         cli::close(caller).await;
         result
     })
+}
+
+/// Returns the time of a limit; `None` if there is none.
+fn limited(limit: TimeLimit) -> Option<Duration> {
+    Some(limit.duration()).filter(|time| *time != Duration::MAX)
+}
+
+/// Returns the error of a command for the error of a job, with advice if the broker is the reason.
+fn explain(connection: &Connection, error: CallError) -> Error {
+    match error {
+        CallError::Connect(error) => connection.with_advice(&error),
+        error => Error::failed(error),
+    }
 }
 
 /// Returns the API description of the module: the JSON document that it sent.

@@ -2,6 +2,9 @@
 
 use clap::{Args, Parser, Subcommand};
 use dasf::cli::{Connection, Indent, Logging, TimeLimit};
+use dasf::client::JobId;
+
+use crate::output::Output;
 
 /// Calls modules over a message broker; their source is not needed
 #[derive(Debug, Parser)]
@@ -15,6 +18,8 @@ Examples:
   dasf list                                      list the modules that listen
   dasf api -t arithmetic                         show the functions and classes
   dasf call -t arithmetic add a=1 b=5            call a function
+  id=$(dasf submit -t arithmetic count n=500)    start a call that outlives this terminal
+  dasf wait $id                                  wait for its result
   dasf dead list                                 list the requests that ended their modules
   dasf generate -t arithmetic --lang python -o arithmetic.py
 
@@ -42,6 +47,35 @@ pub(crate) enum Command {
     Api(Api),
     /// Call a function or a method, and print the result
     Call(Call),
+    /// Submit a job: a call whose answer the broker keeps, and print its id
+    Submit(Submit),
+    /// Show how far a job is
+    #[command(after_help = "\
+Examples:
+  dasf status $id
+
+$id is what 'dasf submit' printed. The command prints waiting, accepted, running with the progress in percent, \
+done, failed with the error of the module, or cancelled.")]
+    Status(OfJob),
+    /// Wait for the result of a job, and print it
+    Wait(Wait),
+    /// Print the result of a job that is done
+    Result(ResultOfJob),
+    /// Cancel a job
+    #[command(after_help = "\
+Examples:
+  dasf cancel $id
+
+$id is what 'dasf submit' printed. A module that runs the job is told, and a module that gets it later does not \
+run it. The command fails if the job is over already.")]
+    Cancel(OfJob),
+    /// Give up a job: the broker keeps nothing of it any more
+    #[command(after_help = "\
+Examples:
+  dasf forget $id
+
+$id is what 'dasf submit' printed. A function that runs is not told; use 'dasf cancel' before.")]
+    Forget(OfJob),
     /// List, show, send again or drop requests that ended the modules that ran them
     #[command(subcommand)]
     Dead(Dead),
@@ -129,6 +163,25 @@ dasf sends VALUE as JSON if the argument accepts that JSON, and otherwise as a s
 name=Ada a string; name=123 is a string if the argument is one. Write a string that begins with @ in double \
 quotes: name='\"@home\"'.")]
 pub(crate) struct Call {
+    #[command(flatten)]
+    pub(crate) request: Request,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+
+    /// Time to wait for the result: seconds, a time such as 5m or 2h, or none
+    #[arg(long, value_name = "TIME", default_value = "60")]
+    pub(crate) timeout: TimeLimit,
+
+    /// Do not show progress reports
+    #[arg(long)]
+    pub(crate) no_progress: bool,
+}
+
+/// The request of a call or a job.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub(crate) struct Request {
     /// The function, or a method as CLASS.METHOD; 'dasf api' lists them
     pub(crate) function: String,
 
@@ -144,16 +197,63 @@ pub(crate) struct Call {
     /// standard input
     #[arg(long, value_name = "JSON", conflicts_with = "arguments")]
     pub(crate) json: Option<String>,
+}
 
-    /// Print a string result without quotes
-    #[arg(short, long)]
-    pub(crate) raw: bool,
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dasf submit -t arithmetic count n=500
+  dasf submit -t arithmetic count n=500 --key count-2026-11-28 --keep 30d
+  id=$(dasf submit -t arithmetic count n=500)
+
+The command writes arguments as 'dasf call' does. It prints the id of the job, with which 'dasf status', 'wait', \
+'result', 'cancel' and 'forget' find the job, on any machine.")]
+pub(crate) struct Submit {
+    #[command(flatten)]
+    pub(crate) request: Request,
+
+    /// Name the job: as long as the broker keeps it, a further submission with this key is the same job
+    #[arg(long)]
+    pub(crate) key: Option<String>,
+
+    /// Time for which the broker keeps the job after its last use: seconds, a time such as 12h or 30d, or none
+    /// for as long as the broker allows
+    #[arg(long, value_name = "TIME", default_value = "7d")]
+    pub(crate) keep: TimeLimit,
+
+    /// Time after which no module begins the job any more: seconds, a time such as 5m or 2h, or none
+    #[arg(long, value_name = "TIME", default_value = "none")]
+    pub(crate) timeout: TimeLimit,
+}
+
+/// The id of a job.
+#[derive(Debug, Args)]
+pub(crate) struct OfJob {
+    /// The id that 'dasf submit' printed
+    pub(crate) id: JobId,
+
+    /// Time to wait for the broker: seconds, a time such as 5m or 2h, or none
+    #[arg(long, value_name = "TIME", default_value = "10")]
+    pub(crate) timeout: TimeLimit,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dasf wait $id
+  dasf wait $id --timeout 1h --raw
+
+$id is what 'dasf submit' printed. The id contains the topic, so -t is not necessary. The job continues if you \
+interrupt the command.")]
+pub(crate) struct Wait {
+    /// The id that 'dasf submit' printed
+    pub(crate) id: JobId,
 
     #[command(flatten)]
-    pub(crate) indent: Indent,
+    pub(crate) output: Output,
 
     /// Time to wait for the result: seconds, a time such as 5m or 2h, or none
-    #[arg(long, value_name = "TIME", default_value = "60")]
+    #[arg(long, value_name = "TIME", default_value = "none")]
     pub(crate) timeout: TimeLimit,
 
     /// Do not show progress reports
@@ -240,6 +340,21 @@ pub(crate) struct DeadChange {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  dasf result $id > result.json
+  dasf result $id --indent 2
+
+$id is what 'dasf submit' printed. The command fails if the result is not there; 'dasf wait' waits for it.")]
+pub(crate) struct ResultOfJob {
+    #[command(flatten)]
+    pub(crate) job: OfJob,
+
+    #[command(flatten)]
+    pub(crate) output: Output,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
   dasf generate -t arithmetic --lang python -o arithmetic.py
   dasf generate --api-info arithmetic.api.json --lang typescript -o arithmetic.ts
   dasf generate -t arithmetic --lang rust -o src/arithmetic.rs --check
@@ -276,9 +391,9 @@ mod tests {
         let Command::Call(call) = cli.command else {
             panic!("{:?}", cli.command)
         };
-        assert_eq!(call.arguments, ["a=-1", "b=2"]);
-        assert_eq!(call.new, ["x=1", "y=2"]);
-        assert!(call.raw);
+        assert_eq!(call.request.arguments, ["a=-1", "b=2"]);
+        assert_eq!(call.request.new, ["x=1", "y=2"]);
+        assert!(call.output.raw);
         assert_eq!(cli.connection.given_topic(), Some("sums"));
     }
 }

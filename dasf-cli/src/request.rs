@@ -1,0 +1,609 @@
+//! The request of a call or a job: reading it from the command line, and checking it as the module does.
+
+use std::time::Duration;
+
+use dasf::Caller;
+use dasf::cli::{ArgumentNames, Error, Presence, takes_texts_only, unknown, unknown_argument};
+use dasf::host::Failure;
+use dasf::protocol::api_info::{ApiInfo, FunctionInfo};
+use dasf::validate::{Dialect, Problem, Validator, list_problems};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+use crate::options::Request;
+use crate::values::{Fields, Given, Sources};
+use crate::{describe, read};
+
+/// A request whose values are read, but not checked.
+#[derive(Debug)]
+pub(crate) struct Unchecked {
+    function: String,
+    constructor: Input,
+    arguments: Input,
+}
+
+impl Unchecked {
+    /// Reads the values from the command line, from files and from standard input.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when an argument has no value or is given twice, [`Error::Failed`] when a file cannot be
+    /// read.
+    pub(crate) fn read(options: &Request) -> Result<Self, Error> {
+        let mut sources = Sources::default();
+        let constructor = Input::Texts(sources.arguments(&options.new)?);
+        let arguments = match &options.json {
+            Some(json) => Input::Object(sources.object(json)?),
+            None => Input::Texts(sources.arguments(&options.arguments)?),
+        };
+        Ok(Self {
+            function: options.function.clone(),
+            constructor,
+            arguments,
+        })
+    }
+
+    /// Asks the module for its API description, and checks the request with it. Returns the JSON of the request.
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when the module would refuse the request. [`Error::Failed`] when the module does not
+    /// describe itself, or the check takes longer than the limit.
+    pub(crate) async fn check(
+        self,
+        caller: &Caller,
+        presence: &Presence<'_>,
+        limit: Duration,
+    ) -> Result<Box<RawValue>, Error> {
+        let Self {
+            function,
+            constructor,
+            arguments,
+        } = self;
+        let api: ApiInfo = read(caller, &describe(caller, presence).await?)?;
+        let name = function.clone();
+        // The schema of a module may make this long. Meanwhile the user can interrupt it.
+        let check = tokio::task::spawn_blocking(move || {
+            Target::find(&api, &name)?.request(constructor, arguments)
+        });
+        match tokio::time::timeout(limit, check).await {
+            Ok(checked) => checked.map_err(Error::failed)?,
+            Err(_) => Err(Error::Failed(format!(
+                "the schema of {function} is so complex that the arguments could not be checked within {limit:?}"
+            ))),
+        }
+    }
+}
+
+/// Arguments from the command line.
+#[derive(Debug)]
+enum Input {
+    /// Strings. Their meaning depends on the schema.
+    Texts(Vec<Given>),
+    /// JSON values.
+    Object(Fields),
+}
+
+/// A function or method that is called.
+#[derive(Debug)]
+struct Target<'a> {
+    /// The name in messages: `add` or `Greeter.greet`.
+    name: &'a str,
+    /// The constructor of the class, for a method.
+    constructor: Option<Parameters<'a>>,
+    function: Parameters<'a>,
+}
+
+/// The arguments of a function, method or constructor.
+#[derive(Debug)]
+struct Parameters<'a> {
+    /// The name of the function, method or class.
+    name: &'a str,
+    schema: &'a Value,
+    /// `None` if the schema is not valid. Then only the module can check the arguments.
+    validator: Option<Validator>,
+    /// The same schema as a validator, but no argument is required.
+    each: Option<Validator>,
+}
+
+impl<'a> Target<'a> {
+    /// Finds a function by its name, or a method by `CLASS.METHOD`.
+    fn find(api: &'a ApiInfo, name: &'a str) -> Result<Self, Error> {
+        let patterns = Dialect::of(api);
+        let named = |functions: &'a [FunctionInfo], name: &str| {
+            functions.iter().find(|function| function.name == name)
+        };
+        if let Some(function) = named(&api.functions, name) {
+            return Ok(Self {
+                name,
+                constructor: None,
+                function: Parameters::new(&function.name, &function.rpc_schema, patterns),
+            });
+        }
+        let (class_name, method_name) = name.split_once('.').unwrap_or((name, ""));
+        let class = api.classes.iter().find(|class| class.name == class_name);
+        if let Some(class) = class {
+            if let Some(method) = named(&class.methods, method_name) {
+                return Ok(Self {
+                    name,
+                    constructor: Some(Parameters::new(&class.name, &class.rpc_schema, patterns)),
+                    function: Parameters::new(&method.name, &method.rpc_schema, patterns),
+                });
+            }
+            let methods: Vec<String> = class.methods.iter().map(|it| it.name.clone()).collect();
+            return Err(if method_name.is_empty() {
+                let methods = methods.join(&format!(", {class_name}."));
+                Error::Usage(format!(
+                    "{class_name} is a class; call one of its methods: {class_name}.{methods}"
+                ))
+            } else {
+                unknown(class_name, "method", method_name, &methods)
+            });
+        }
+        let functions = api.functions.iter().map(|function| function.name.clone());
+        let methods = api.classes.iter().flat_map(|class| {
+            let methods = class.methods.iter();
+            methods.map(|method| format!("{}.{}", class.name, method.name))
+        });
+        let known: Vec<String> = functions.chain(methods).collect();
+        Err(unknown("the module", "function", name, &known))
+    }
+
+    /// Checks the arguments as the module does, and returns the request.
+    fn request(&self, constructor: Input, arguments: Input) -> Result<Box<RawValue>, Error> {
+        let constructor = match (&self.constructor, constructor) {
+            (Some(class), input) => Some(class.read(class.name, input, |name| {
+                let is_of_method = self.function.names().knows(name);
+                is_of_method.then(|| format!("{} has it; write it without --new", self.name))
+            })?),
+            (None, Input::Texts(given)) if given.is_empty() => None,
+            (None, _) => {
+                let name = self.name;
+                return Err(Error::Usage(format!(
+                    "{name} is a function; --new is for the methods of classes"
+                )));
+            }
+        };
+        let mut arguments = self.function.read(self.name, arguments, |name| {
+            let class = self.constructor.as_ref()?;
+            let class_name = class.name;
+            class
+                .names()
+                .knows(name)
+                .then(|| format!("the constructor of {class_name} has it; put --new before it"))
+        })?;
+        push(
+            &mut arguments,
+            "func_name",
+            Value::from(self.function.name).to_string(),
+        )?;
+        let arguments = arguments.to_json();
+
+        let (Some(class), Some(mut request)) = (&self.constructor, constructor) else {
+            self.refuse(&self.function.problems(&arguments, ""))?;
+            return raw_json(arguments);
+        };
+        push(
+            &mut request,
+            "class_name",
+            Value::from(class.name).to_string(),
+        )?;
+        let mut problems = class.problems(&request.to_json(), "");
+        problems.extend(self.function.problems(&arguments, "function."));
+        self.refuse(&problems)?;
+        push(&mut request, "function", arguments)?;
+        raw_json(request.to_json())
+    }
+
+    /// Fails with the message of the module if there are problems.
+    fn refuse(&self, problems: &[Problem]) -> Result<(), Error> {
+        if problems.is_empty() {
+            return Ok(());
+        }
+        let problems = list_problems(self.name, problems);
+        Err(Error::usage(Failure::validation(problems)))
+    }
+}
+
+/// Adds a field whose value is JSON.
+fn push(fields: &mut Fields, name: &str, json: String) -> Result<(), Error> {
+    fields.0.push((name.to_owned(), raw_json(json)?));
+    Ok(())
+}
+
+fn raw_json(json: String) -> Result<Box<RawValue>, Error> {
+    RawValue::from_string(json).map_err(Error::failed)
+}
+
+impl<'a> Parameters<'a> {
+    fn new(name: &'a str, schema: &'a Value, patterns: Dialect) -> Self {
+        let validator = Validator::of_peer(schema, patterns);
+        if validator.is_none() {
+            tracing::warn!(
+                name,
+                "the schema is not valid; only the module checks the call"
+            );
+        }
+        let mut without_required = schema.clone();
+        if let Some(schema) = without_required.as_object_mut() {
+            schema.remove("required");
+        }
+        let each = Validator::of_peer(&without_required, patterns);
+        Self {
+            name,
+            schema,
+            validator,
+            each,
+        }
+    }
+
+    fn names(&self) -> ArgumentNames<'a> {
+        ArgumentNames::of(self.schema)
+    }
+
+    /// Returns the values of arguments. `elsewhere` returns the place where an argument of this
+    /// name belongs.
+    fn read(
+        &self,
+        full_name: &str,
+        input: Input,
+        elsewhere: impl Fn(&str) -> Option<String>,
+    ) -> Result<Fields, Error> {
+        let check = |name: &str| {
+            if self.names().allows(name) {
+                return Ok(());
+            }
+            Err(match elsewhere(name) {
+                Some(hint) => Error::Usage(format!("{full_name} has no argument {name:?}; {hint}")),
+                None => unknown_argument(full_name, name, &self.names().all()),
+            })
+        };
+        match input {
+            Input::Object(values) => {
+                for (name, _) in &values.0 {
+                    check(name)?;
+                }
+                Ok(values)
+            }
+            Input::Texts(texts) => {
+                let mut values = Fields::default();
+                for Given { name, text } in texts {
+                    check(&name)?;
+                    let value = self.value(&name, text)?;
+                    values.0.push((name, value));
+                }
+                Ok(values)
+            }
+        }
+    }
+
+    /// Returns the value that a string stands for: JSON if the schema accepts that, otherwise the
+    /// string itself. If the schema accepts neither, this function returns the one with the better
+    /// error message.
+    fn value(&self, name: &str, text: String) -> Result<Box<RawValue>, Error> {
+        let json: Option<Box<RawValue>> = serde_json::from_str(&text).ok();
+        let as_text = Value::String(text);
+        let is_text = match (&json, &self.each) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(json), Some(each)) => {
+                let schema = &self.schema["properties"][name];
+                let wants_text = || takes_texts_only(schema, self.schema);
+                match serde_json::from_str::<Value>(json.get()) {
+                    Ok(json) if each.accepts(&json!({name: json})) => false,
+                    Ok(_) => each.accepts(&json!({name: as_text})) || wants_text(),
+                    // Only the module can check a number that cannot be read here, such as 1e400.
+                    Err(_) => wants_text(),
+                }
+            }
+        };
+        match json {
+            Some(json) if !is_text => Ok(json),
+            _ => raw_json(as_text.to_string()),
+        }
+    }
+
+    fn problems(&self, json: &str, prefix: &str) -> Vec<Problem> {
+        // Only the module can check a value that cannot be read here.
+        let problems = |validator: &Validator| validator.problems_of_text(json, prefix).ok();
+        self.validator
+            .as_ref()
+            .and_then(problems)
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api() -> ApiInfo {
+        let text = json!({"type": "string"});
+        serde_json::from_value(json!({
+            "functions": [{
+                "name": "f",
+                "rpc_schema": {
+                    "$defs": {"Lang": {"type": "string", "enum": ["en", "de"]}},
+                    "type": "object",
+                    "properties": {
+                        "func_name": {"const": "f"},
+                        "text": {"type": "string", "maxLength": 5},
+                        "number": {"type": "number", "maximum": 9},
+                        "lang": {"$ref": "#/$defs/Lang"},
+                        "maybe": {"anyOf": [{"type": "string", "minLength": 2}, {"type": "null"}]},
+                        "list": {"type": "array", "items": {"type": "integer"}},
+                        "any": {},
+                    },
+                    "required": ["func_name", "number"],
+                },
+                "return_schema": {},
+            }],
+            "classes": [{
+                "name": "Greeter",
+                "rpc_schema": {
+                    "type": "object",
+                    "properties": {"class_name": {"const": "Greeter"}, "name": text, "greeting": text},
+                    "required": ["class_name", "name"],
+                },
+                "methods": [{
+                    "name": "greet",
+                    "rpc_schema": {
+                        "type": "object",
+                        "properties": {"func_name": {"const": "greet"}, "name": text, "times": {"type": "integer"}},
+                        "required": ["func_name", "name"],
+                    },
+                    "return_schema": {},
+                }],
+            }],
+            "rpc_schema": {},
+        }))
+        .unwrap()
+    }
+
+    fn given(words: &[&str]) -> Input {
+        let words: Vec<String> = words.iter().map(|&word| word.to_owned()).collect();
+        Input::Texts(Sources::default().arguments(&words).unwrap())
+    }
+
+    fn request_text(name: &str, constructor: &[&str], arguments: Input) -> Result<String, Error> {
+        let api = api();
+        let request = Target::find(&api, name)?.request(given(constructor), arguments)?;
+        Ok(request.get().to_owned())
+    }
+
+    fn request(name: &str, constructor: &[&str], arguments: Input) -> Result<Value, Error> {
+        let request = request_text(name, constructor, arguments)?;
+        Ok(serde_json::from_str(&request).unwrap())
+    }
+
+    #[test]
+    fn numbers_are_sent_as_they_are_written() {
+        let digits = "265252859812191058636308480000000";
+        for (argument, json) in [
+            (format!("any={digits}"), format!(r#""any":{digits}"#)),
+            (
+                format!("any=[{digits}, 1.50]"),
+                format!(r#""any":[{digits}, 1.50]"#),
+            ),
+            (
+                format!("number=-{digits}"),
+                format!(r#""number":-{digits}"#),
+            ),
+            (
+                format!("text={}", &digits[..5]),
+                format!(r#""text":"{}""#, &digits[..5]),
+            ),
+            ("any=1e400".to_owned(), r#""any":1e400"#.to_owned()),
+            ("any=-0.0".to_owned(), r#""any":-0.0"#.to_owned()),
+        ] {
+            let mut arguments = vec![argument.as_str()];
+            if !argument.starts_with("number") {
+                arguments.push("number=1");
+            }
+            let sent = request_text("f", &[], given(&arguments)).unwrap();
+            assert!(sent.contains(&json), "{sent}");
+        }
+        let json = format!(r#"{{"number": 1.0, "any": {{"a": {digits}}}}}"#);
+        let fields = Sources::default().object(&json).unwrap();
+        assert_eq!(
+            request_text("f", &[], Input::Object(fields)).unwrap(),
+            format!(r#"{{"number":1.0,"any":{{"a": {digits}}},"func_name":"f"}}"#)
+        );
+    }
+
+    #[test]
+    fn the_meaning_of_a_string_depends_on_the_schema() {
+        for (argument, value) in [
+            ("text=Ada", json!("Ada")),
+            ("text=123", json!("123")),
+            ("text=null", json!("null")),
+            ("text=", json!("")),
+            ("text=\"@x\"", json!("@x")),
+            ("number=1", json!(1)),
+            ("number=-1.5e3", json!(-1500.0)),
+            ("lang=de", json!("de")),
+            ("maybe=null", json!(null)),
+            ("maybe=12", json!("12")),
+            ("list=[1, 2]", json!([1, 2])),
+            ("list=[1]\n", json!([1])),
+            ("any=1", json!(1)),
+            ("any=one", json!("one")),
+            ("any={\"a\": 1}", json!({"a": 1})),
+        ] {
+            let mut arguments = vec![argument];
+            if !argument.starts_with("number") {
+                arguments.push("number=1");
+            }
+            let request = request("f", &[], given(&arguments)).unwrap();
+            let name = argument.split('=').next().unwrap();
+            assert_eq!(request[name], value, "{argument}");
+            assert_eq!(request["func_name"], "f");
+        }
+    }
+
+    #[test]
+    fn problems_are_reported_in_the_words_of_the_module() {
+        for (arguments, problem) in [
+            (&["text=x"][..], "number: is required"),
+            (
+                &["number=10"],
+                "number: 10 is greater than the maximum of 9",
+            ),
+            (&["number=x"], r#"number: "x" is not of type "number""#),
+            (
+                &["number=1", "text=123456"],
+                r#"text: "123456" is longer than 5 characters"#,
+            ),
+            (
+                &["number=1", "lang=5"],
+                r#"lang: "5" is not one of "en" or "de""#,
+            ),
+            (
+                &["number=1", "maybe=1"],
+                r#"maybe: "1" is shorter than 2 characters"#,
+            ),
+            (
+                &["number=1", "list=[1, \"a\"]"],
+                r#"list[1]: "a" is not of type "integer""#,
+            ),
+        ] {
+            let error = request("f", &[], given(arguments)).unwrap_err();
+            let text = format!("validating: f: {problem}");
+            assert_eq!(error, Error::Usage(text));
+        }
+    }
+
+    #[test]
+    fn constructor_and_method_have_their_own_arguments() {
+        let method = ["name=Ada"];
+        assert_eq!(
+            request("Greeter.greet", &["name=Bob"], given(&method)).unwrap(),
+            json!({
+                "name": "Bob",
+                "class_name": "Greeter",
+                "function": {"name": "Ada", "func_name": "greet"},
+            })
+        );
+        let error = request("Greeter.greet", &[], given(&["times=x"])).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "validating: Greeter.greet: name: is required; function.name: is required; \
+             function.times: \"x\" is not of type \"integer\""
+        );
+        for (constructor, arguments, problem) in [
+            (
+                &[][..],
+                &["greeting=Yo"][..],
+                "Greeter.greet has no argument \"greeting\"; the constructor of Greeter has it; put \
+                 --new before it",
+            ),
+            (
+                &["times=1"],
+                &[],
+                "Greeter has no argument \"times\"; Greeter.greet has it; write it without --new",
+            ),
+            (
+                &["greting=Yo"],
+                &[],
+                "Greeter has no argument \"greting\"; did you mean \"greeting\"?",
+            ),
+        ] {
+            let error = request("Greeter.greet", constructor, given(arguments)).unwrap_err();
+            assert_eq!(error, Error::Usage(problem.to_owned()));
+        }
+    }
+
+    #[test]
+    fn unknown_names_are_usage_mistakes() {
+        let object =
+            |json: Value| Input::Object(Sources::default().object(&json.to_string()).unwrap());
+        for (name, constructor, arguments, problem) in [
+            (
+                "Greter.greet",
+                &[][..],
+                given(&[]),
+                "the module has no function \"Greter.greet\"; did you mean \"Greeter.greet\"?",
+            ),
+            (
+                "Greeter",
+                &[],
+                given(&[]),
+                "Greeter is a class; call one of its methods: Greeter.greet",
+            ),
+            (
+                "Greeter.great",
+                &[],
+                given(&[]),
+                "Greeter has no method \"great\"; did you mean \"greet\"?",
+            ),
+            (
+                "f",
+                &["x=1"],
+                given(&[]),
+                "f is a function; --new is for the methods of classes",
+            ),
+            (
+                "f",
+                &[],
+                given(&["nubmer=1"]),
+                "f has no argument \"nubmer\"; did you mean \"number\"?",
+            ),
+            (
+                "f",
+                &[],
+                object(json!({"func_name": "g", "number": 1})),
+                "f has no argument \"func_name\"; its arguments are text, number, lang, maybe, list, \
+                 any",
+            ),
+        ] {
+            let error = request(name, constructor, arguments).unwrap_err();
+            assert_eq!(error, Error::Usage(problem.to_owned()));
+        }
+    }
+
+    #[test]
+    fn an_invalid_schema_leaves_the_check_to_the_module() {
+        for schema in [
+            json!(null),
+            json!([]),
+            json!({"properties": {"a": {"pattern": "("}}}),
+            json!({"properties": {"a": {"$ref": "#/nowhere"}}}),
+            json!({"properties": 5}),
+        ] {
+            let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
+            let values = parameters
+                .read("f", given(&["a=1"]), |_| None)
+                .unwrap()
+                .to_json();
+            assert_eq!(values, r#"{"a":1}"#, "{schema}");
+            assert_eq!(parameters.problems(&values, "").len(), 0, "{schema}");
+        }
+    }
+
+    #[test]
+    fn definitions_are_found_by_any_name() {
+        let schema = json!({
+            "$defs": {"Gruß": {"type": "string"}, "a/b~c": {"type": "string"}},
+            "properties": {
+                "a": {"$ref": "#/$defs/Gru%C3%9F"},
+                "b": {"$ref": "#/$defs/a~1b~0c"},
+            },
+        });
+        let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
+        let values = parameters
+            .read("f", given(&["a=1", "b=2"]), |_| None)
+            .unwrap();
+        assert_eq!(values.to_json(), r#"{"a":"1","b":"2"}"#);
+    }
+
+    #[test]
+    fn a_schema_that_leads_to_itself_ends() {
+        let schema = json!({
+            "$defs": {"A": {"$ref": "#/$defs/A"}, "B": {"anyOf": [{"$ref": "#/$defs/B"}]}},
+            "properties": {"a": {"$ref": "#/$defs/A"}, "b": {"$ref": "#/$defs/B"}},
+        });
+        let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
+        let values = parameters
+            .read("f", given(&["a=1", "b=2"]), |_| None)
+            .unwrap();
+        parameters.problems(&values.to_json(), "");
+    }
+}
