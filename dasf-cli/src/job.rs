@@ -7,6 +7,7 @@ use dasf::cli::{Connection, Error, print_result, progress_handler};
 use dasf::client::{Job, JobId, JobStatus};
 use serde_json::value::RawValue;
 
+use crate::job_list::JobList;
 use crate::options::{OfJob, ResultOfJob, Wait};
 use crate::{explain, limited, with_caller_of};
 
@@ -65,7 +66,12 @@ pub(crate) fn cancel(connection: &Connection, options: &OfJob) -> Result<(), Err
 }
 
 pub(crate) fn forget(connection: &Connection, options: &OfJob) -> Result<(), Error> {
-    ask(connection, options, async |job| job.clone().forget().await)
+    ask(connection, options, async |job| job.clone().forget().await)?;
+    match JobList::of_user() {
+        Ok(list) => list.remove(&options.id),
+        // A user without a folder has no list.
+        Err(_) => Ok(()),
+    }
 }
 
 /// Asks the broker something about a job. Fails if the broker does not answer in time.

@@ -5,6 +5,8 @@ mod call;
 mod dead;
 mod generate;
 mod job;
+mod job_list;
+mod jobs;
 mod list;
 mod options;
 mod output;
@@ -45,6 +47,7 @@ fn run() -> Result<(), Error> {
         Command::Api(options) => api::run(connection, options),
         Command::Call(options) => call::run(connection, options),
         Command::Submit(options) => submit::run(connection, options),
+        Command::Jobs(options) => jobs::run(connection, options),
         Command::Status(options) => job::status(connection, options),
         Command::Wait(options) => job::wait(connection, options),
         Command::Result(options) => job::result(connection, options),

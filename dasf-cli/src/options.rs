@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Call(Call),
     /// Submit a job: a call whose answer the broker keeps, and print its id
     Submit(Submit),
+    /// List the jobs that you submitted with 'dasf submit', with the state of each
+    Jobs(Jobs),
     /// Show how far a job is
     #[command(after_help = "\
 Examples:
@@ -69,7 +71,7 @@ Examples:
 $id is what 'dasf submit' printed. A module that runs the job is told, and a module that gets it later does not \
 run it. The command fails if the job is over already.")]
     Cancel(OfJob),
-    /// Give up a job: the broker keeps nothing of it any more
+    /// Give up a job: the broker keeps nothing of it any more, and 'dasf jobs' does not list it
     #[command(after_help = "\
 Examples:
   dasf forget $id
@@ -223,6 +225,28 @@ pub(crate) struct Submit {
 
     /// Time after which no module begins the job any more: seconds, a time such as 5m or 2h, or none
     #[arg(long, value_name = "TIME", default_value = "none")]
+    pub(crate) timeout: TimeLimit,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dasf jobs                                      at the broker on localhost
+  dasf jobs --websocket-url wss://broker.example.org/ws --json
+
+The list is a file of this user: dasf/jobs.jsonl in $XDG_DATA_HOME, or in the usual folder of the system. It has \
+the jobs of all brokers; those that the broker of this command line does not keep are unknown here. 'dasf forget' \
+removes a job from the list.")]
+pub(crate) struct Jobs {
+    /// Print the list as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) indent: Indent,
+
+    /// Time to wait for the state of each job: seconds, a time such as 5m or 2h, or none
+    #[arg(long, value_name = "TIME", default_value = "10")]
     pub(crate) timeout: TimeLimit,
 }
 

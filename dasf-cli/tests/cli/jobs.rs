@@ -2,12 +2,16 @@
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::sync::LazyLock;
+use std::sync::mpsc::{self, Receiver};
 use std::time::{Duration, Instant};
 
 use dasf::client::JobId;
 use dasf_examples::arithmetic;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use crate::support::{Run, Stage};
@@ -242,4 +246,172 @@ fn the_arguments_of_a_job_are_checked_as_those_of_a_call() {
         line.ends_with("; check the address, or start the broker"),
         "{line}"
     );
+}
+
+/// Returns the file with the list of jobs.
+fn list_file(stage: &Stage) -> PathBuf {
+    PathBuf::from(stage.path("dasf/jobs.jsonl"))
+}
+
+#[test]
+fn the_jobs_of_the_user_are_listed_with_their_states() {
+    let stage = stage();
+    let list = || stage.run(&["jobs"]).succeeds();
+    assert_eq!(list(), "No job is in the list.\n");
+    assert_eq!(stage.run(&["jobs", "--json"]).succeeds(), "[]\n");
+    let done = submit(&stage, &["-t", "arithmetic", "add", "a=1"]);
+    status_becomes(&stage, &done, "done");
+    let running = submit_to(&stage, "listed");
+    status_becomes(&stage, &running, "running, 25 %");
+    let url = stage.url();
+    let page = list();
+    let lines: Vec<&str> = page.lines().collect();
+    assert_eq!(lines.len(), 6, "{page}");
+    // The newest is the first.
+    assert_eq!(lines[..2], [&running, "  pass: running, 25 %"]);
+    assert_eq!(lines[3..5], [&done, "  add: done"]);
+    for line in [lines[2], lines[5]] {
+        assert!(line.starts_with("  submitted 20"), "{line}");
+        assert!(line.ends_with(&format!(" UTC at {url}")), "{line}");
+    }
+
+    // The same key is the same job.
+    let with_key = ["-t", "arithmetic", "add", "a=2", "--key", "k"];
+    let id = submit(&stage, &with_key);
+    assert_eq!(submit(&stage, &with_key), id);
+    for id in [&id, &running] {
+        stage.run(&["forget", id]).succeeds();
+    }
+    let json = stage.run(&["jobs", "--json"]).succeeds();
+    let mut jobs: Value = serde_json::from_str(&json).unwrap();
+    let time = jobs[0]["time"].take();
+    assert!(time.as_str().unwrap().ends_with('Z'), "{time}");
+    assert_eq!(
+        jobs,
+        json!([{"id": done, "function": "add", "address": url, "time": null, "state": "done"}])
+    );
+
+    // Another broker does not know the job.
+    let other = Stage::new(None);
+    let page = stage.run(&["jobs", "--websocket-url", &other.url()]);
+    let page = page.succeeds();
+    assert!(page.contains("\n  add: unknown here\n"), "{page}");
+    let dead = stage.run(&["jobs", "--websocket-url", crate::DEAD_URL]);
+    let line = dead.fails(1);
+    assert!(line.starts_with("cannot reach a broker at "), "{line}");
+    open("listed");
+}
+
+#[test]
+fn a_job_that_cannot_be_listed_is_submitted_with_a_warning() {
+    let stage = stage();
+    let file = stage.file("no-folder", "");
+    let mut command = stage.command(&["submit", "-t", "arithmetic", "add", "a=1"]);
+    let output = command.env("XDG_DATA_HOME", &file).output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(
+        told.contains("'dasf jobs' will not list the job; keep its id"),
+        "{told}"
+    );
+    assert!(told.contains(&file), "{told}");
+    let id = String::from_utf8(output.stdout).unwrap();
+    let id = id.trim_end();
+    assert_eq!(stage.run(&["wait", id]).succeeds(), "3\n");
+    let mut command = stage.command(&["forget", id]);
+    let output = command.env("XDG_DATA_HOME", &file).output().unwrap();
+    let line = Run(output).fails(1);
+    assert!(line.contains("jobs.jsonl cannot be written: "), "{line}");
+}
+
+/// What a relay does with a connection that a program opens when it has written its job to the list.
+#[derive(Clone, Copy)]
+enum Late {
+    /// It holds the connection, and says nothing.
+    Held,
+    /// It closes the connection.
+    Closed,
+}
+
+/// Starts a relay to the broker. Returns its URL, and a channel that tells of each late connection.
+fn relay(stage: &Stage, late: Late) -> (String, Receiver<()>) {
+    let (tell, told) = mpsc::channel();
+    let broker = stage.url();
+    let broker = broker.trim_start_matches("ws://").trim_end_matches("/ws");
+    let broker = broker.to_owned();
+    let file = list_file(stage);
+    let bound = TcpListener::bind(("127.0.0.1", 0));
+    let listener = stage.runtime.block_on(bound).unwrap();
+    let url = format!("ws://{}/ws", listener.local_addr().unwrap());
+    stage.runtime.spawn(async move {
+        let mut held = Vec::new();
+        loop {
+            let (mut program, _) = listener.accept().await.unwrap();
+            if !file.exists() {
+                let broker = broker.clone();
+                tokio::spawn(async move {
+                    let mut broker = TcpStream::connect(broker).await.unwrap();
+                    // The end of either side ends both.
+                    let _ = tokio::io::copy_bidirectional(&mut program, &mut broker).await;
+                });
+                continue;
+            }
+            match late {
+                Late::Held => held.push(program),
+                Late::Closed => drop(program),
+            }
+            // The test may have ended.
+            let _ = tell.send(());
+        }
+    });
+    (url, told)
+}
+
+#[test]
+fn a_killed_submission_leaves_its_id() {
+    let stage = stage();
+    let (url, late) = relay(&stage, Late::Held);
+    let submit = [
+        "submit",
+        "-t",
+        "arithmetic",
+        "add",
+        "a=1",
+        "--websocket-url",
+        &url,
+    ];
+    let mut child = start(&stage, &submit);
+    late.recv_timeout(Duration::from_secs(30)).unwrap();
+    child.kill().unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.stdout, b"");
+    let json = stage.run(&["jobs", "--json"]).succeeds();
+    let jobs: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(jobs.as_array().unwrap().len(), 1, "{json}");
+    let job = &jobs[0];
+    assert_eq!(
+        (&job["function"], &job["address"], &job["state"]),
+        (&json!("add"), &json!(url), &json!("unknown here"))
+    );
+    let id = job["id"].as_str().unwrap();
+    stage.run(&["forget", id]).succeeds();
+    assert_eq!(stage.run(&["jobs"]).succeeds(), "No job is in the list.\n");
+}
+
+#[test]
+fn a_job_that_is_certainly_not_submitted_is_not_listed() {
+    let stage = stage();
+    let (url, late) = relay(&stage, Late::Closed);
+    let submit = [
+        "submit",
+        "-t",
+        "arithmetic",
+        "add",
+        "a=1",
+        "--websocket-url",
+        &url,
+    ];
+    stage.run(&submit).fails(1);
+    late.recv_timeout(Duration::from_secs(30)).unwrap();
+    assert_eq!(stage.run(&["jobs"]).succeeds(), "No job is in the list.\n");
 }

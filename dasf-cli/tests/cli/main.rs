@@ -44,8 +44,8 @@ fn help_has_examples() {
         assert!(help.contains(part), "{part} in {help}");
     }
     for command in [
-        "ping", "list", "api", "call", "submit", "status", "wait", "result", "cancel", "forget",
-        "generate",
+        "ping", "list", "api", "call", "submit", "jobs", "status", "wait", "result", "cancel",
+        "forget", "generate",
     ] {
         assert!(
             help.contains(&format!("\n  {command} ")),
@@ -99,6 +99,7 @@ fn usage_mistakes_are_one_line_and_code_2() {
         ),
         (&["api", "-t", "a", "-i", "2"][..], "--indent needs --json"),
         (&["list", "-i", "2"][..], "--indent needs --json"),
+        (&["jobs", "-i", "2"][..], "--indent needs --json"),
         (
             &["api", "-t", "a", "--json", "add"][..],
             "cannot be used with",

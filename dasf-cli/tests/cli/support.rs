@@ -69,6 +69,7 @@ impl Stage {
         let mut command = program::command(env!("CARGO_BIN_EXE_dasf"));
         command.args(arguments);
         command.env("DE_BACKEND_WEBSOCKET_URL", self.url());
+        command.env("XDG_DATA_HOME", &self.folder);
         command
     }
 
