@@ -41,8 +41,8 @@ pub(crate) fn run(connection: &Connection, options: &Submit) -> Result<(), Error
         .await;
         match job.await {
             Ok(_) => Ok(id),
-            // This error comes only before the request is sent.
-            Err(error @ CallError::Connect(_)) => {
+            // These errors come only before the request is sent.
+            Err(error @ (CallError::Connect(_) | CallError::RequestTooLarge { .. })) => {
                 listing.undo().await;
                 Err(explain(connection, error))
             }
