@@ -28,6 +28,9 @@ pub(crate) struct DeadRecord {
     /// How often a module began the request, and did not finish it.
     pub(crate) deaths: u32,
     pub(crate) attempts: Vec<Attempt>,
+    /// The number of the message that has told the caller.
+    #[serde(default)]
+    pub(crate) answer: Option<u64>,
     /// The request of which the message is a fragment.
     pub(crate) part: Option<Part>,
 }
@@ -85,6 +88,7 @@ impl DeadRecord {
             is_on_demand: properties.get(key::ON_DEMAND).is_some(),
             deaths,
             attempts,
+            answer: None,
         })
     }
 
@@ -92,6 +96,7 @@ impl DeadRecord {
     pub(super) fn merge(&mut self, other: Self) {
         self.published = self.published.min(other.published);
         self.deaths = self.deaths.max(other.deaths);
+        self.answer = self.answer.or(other.answer);
         self.function = self.function.take().or(other.function);
     }
 

@@ -103,13 +103,13 @@ impl Hub {
         };
         let content = loaded.content();
         self.counters.put_aside.add(1);
-        self.tell_caller(topic, &message, content, deaths);
+        let answer = self.tell_caller(topic, &message, content, deaths);
         let age = now().saturating_duration_since(message.published);
         let published = SystemTime::now().checked_sub(age);
         let published = published.unwrap_or(SystemTime::UNIX_EPOCH);
         let subscription = subscription.map(|name| name.to_string());
         let record = DeadRecord::of(content, published, subscription, deaths, attempts);
-        let Some(record) = record.filter(|_| is_kept) else {
+        let Some(mut record) = record.filter(|_| is_kept) else {
             self.counters.dropped.add(1);
             if self.log.allows(Line::PutAside) {
                 warn!(
@@ -133,6 +133,7 @@ impl Hub {
         }
         let keeping = self.origin.keeping.as_ref().filter(|_| held.is_some());
         let home = keeping.map(|keeping| Home::of_topic(&keeping.store, topic, &of_requests()));
+        record.answer = answer;
         let budget = &self.origin.budget;
         let mut dead = DeadRequest::new(topic.clone(), record, home, budget);
         // The store learns what the queue is before it gets the message.
@@ -144,27 +145,29 @@ impl Hub {
         self.report_no_room(removed);
     }
 
-    /// Answers a request with an error.
-    fn tell_caller(&self, topic: &TopicName, message: &Message, content: &Content, deaths: u32) {
+    /// Answers a request with an error. Returns the number of the answer, if somebody may read it.
+    fn tell_caller(
+        &self,
+        topic: &TopicName,
+        message: &Message,
+        content: &Content,
+        deaths: u32,
+    ) -> Option<u64> {
         let properties = content
             .with_properties(|properties| serde_json::from_str::<Properties>(properties?).ok());
-        let Some(properties) = properties else { return };
+        let properties = properties?;
         // The first fragment answers for all.
         let is_first = matches!(properties.integer(key::FRAGMENT), None | Some(0));
         if properties.message_type() != Some(MessageType::Request) || !is_first {
-            return;
+            return None;
         }
         let reply = properties
             .response_topic()
             .zip(properties.request_context());
-        let Some((response_topic, context)) = reply else {
-            return;
-        };
+        let (response_topic, context) = reply?;
         let to = topic.sibling(response_topic);
-        let Some(answers) = lock(&self.topics).get(&to).cloned() else {
-            // Nobody reads it, or may come back to it.
-            return;
-        };
+        // Otherwise nobody reads it, or may come back to it.
+        let answers = lock(&self.topics).get(&to).cloned()?;
         let id = message.id().to_string();
         let text = put_aside::text(deaths, &id);
         let details = json!({"deaths": deaths, "id": id});
@@ -182,18 +185,23 @@ impl Hub {
         .to_json();
         let fields = frame.get(1..).unwrap_or_default();
         let answer = Message::from_text(&self.origin, &self.origin.budget, now(), fields);
+        let sequence = answer.sequence;
         let mut effects = Effects::default();
         let published = lock(&answers).insert(answer, &mut effects);
         self.apply_effects(&to, &mut effects);
-        if let Err(error) = published
-            && self.log.allows(Line::PutAside)
-        {
-            warn!(
-                %topic,
-                message_id = id,
-                response_topic = %to,
-                "the caller does not learn that its request is put aside: {error}"
-            );
+        match published {
+            Ok(()) => Some(sequence),
+            Err(error) => {
+                if self.log.allows(Line::PutAside) {
+                    warn!(
+                        %topic,
+                        message_id = id,
+                        response_topic = %to,
+                        "the caller does not learn that its request is put aside: {error}"
+                    );
+                }
+                None
+            }
         }
     }
 
@@ -250,6 +258,7 @@ impl Hub {
                 Message::anew(it.content(), &self.origin, budget, now(), name.topic())
             })
             .collect();
+        self.take_answer_back(dead);
         let published = self.with_topic(name, None, None, |topic| -> Result<(), RetryError> {
             topic.set_tenure(Tenure::Requests);
             for copy in copies {
@@ -259,6 +268,19 @@ impl Hub {
         });
         self.apply_effects(name, &mut effects);
         published.map(drop)
+    }
+
+    /// Takes the answer of a request that is put aside out of the hold of its topic, which a job has. Otherwise
+    /// it would count for those who read the answer of the next attempt.
+    fn take_answer_back(&self, dead: &DeadRequest) {
+        let response_topic = dead.record.response_topic.as_deref();
+        let response_topic = response_topic.and_then(|topic| topic.parse().ok());
+        if let Some((topic, answer)) = response_topic.zip(dead.record.answer) {
+            let answers = lock(&self.topics).get(&dead.topic.sibling(topic)).cloned();
+            if let Some(answers) = answers {
+                lock(&answers).unhold(answer);
+            }
+        }
     }
 
     /// Drops a request that is put aside. Returns its topic, if there is one with this number.

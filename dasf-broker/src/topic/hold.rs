@@ -205,6 +205,14 @@ impl Topic {
         }
     }
 
+    /// Removes a message from the hold, for further readers.
+    pub(crate) fn unhold(&mut self, sequence: u64) {
+        if let Some(hold) = &mut self.hold {
+            hold.messages.remove(sequence);
+            hold.count();
+        }
+    }
+
     /// Ends a hold that nobody has used for its time.
     pub(super) fn remove_expired_hold(&mut self, now: Instant, effects: &mut Effects) {
         let is_read = self.is_read();

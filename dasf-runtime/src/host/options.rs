@@ -57,8 +57,8 @@ pub struct HostOptions {
     pub receiver_queue_size: Option<usize>,
     /// How many modules a request may end that come to it after its first delivery; default
     /// [`DEFAULT_MAX_DEATHS`](Self::DEFAULT_MAX_DEATHS). A module that gives the request back after it has begun
-    /// it counts, too. The embedded broker counts that, for requests that are acknowledged when they are
-    /// [completed](Acknowledge::Completed). Then it puts the request aside: its caller gets an error of the
+    /// it counts, too. The embedded broker counts that, for jobs and for requests that are acknowledged when they
+    /// are [completed](Acknowledge::Completed). Then it puts the request aside: its caller gets an error of the
     /// kind [`PutAside`](crate::FailureKind::PutAside), and the broker keeps the request for those who look at
     /// it, send it again or drop it.
     ///

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use dasf_test_support::program::Listening;
-use dasf_test_support::{broker, program, soon, until};
+use dasf_test_support::{broker, program, soon, temporary_folder, until};
 use rpc::broker::{
     Address, ConnectError, dead_request, dead_requests, drop_dead_request, retry_dead_request,
 };
@@ -342,14 +342,18 @@ async fn a_request_whose_modules_are_killed_is_put_aside_and_can_be_sent_again()
 
 /// A job is acknowledged when it is answered, whatever holds for other requests.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_whose_modules_are_killed_is_put_aside_and_fails() {
+async fn a_job_whose_modules_are_killed_fails_until_it_is_sent_again() {
     let broker = broker().await;
     let url = broker.url();
     let caller = Caller::builder("unruly").websocket(&url);
     let caller = caller.connect().await.unwrap();
-    for arguments in [&["--group", "team"][..], &[]] {
-        let job = caller.call(&json!({"func_name": "hang"})).submit();
-        let job = job.await.unwrap();
+    let address = || Address::websocket(&url).unwrap();
+    let folder = temporary_folder().join(format!("unruly-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for (name, arguments) in [("team", &["--group", "team"][..]), ("alone", &[])] {
+        let file = folder.join(name);
+        let request = json!({"func_name": "hang_without", "file": file});
+        let job = caller.call(&request).submit().await.unwrap();
         for _ in 0..4 {
             kill_hanging(unruly_with(&url, "received", arguments)).await;
             soon("the end", until(|| broker.statistics().connections <= 1)).await;
@@ -358,8 +362,22 @@ async fn a_job_whose_modules_are_killed_is_put_aside_and_fails() {
             .await
             .unwrap_err();
         assert_told(&error, "3 times");
+        std::fs::write(&file, "").unwrap();
+        let [dead] = &dead_requests(address()).await.unwrap()[..] else {
+            panic!("not one")
+        };
+        retry_dead_request(address(), &dead.id).await.unwrap();
+        let mut module = unruly_with(&url, "received", arguments).spawn().unwrap();
+        // Another program reads the answer.
+        let again = caller.attach::<u32>(job.id()).unwrap();
+        let answer = soon("the answer", again.result().into_future()).await;
+        assert_eq!(answer.unwrap(), 7);
+        program::signal(module.id(), "-KILL");
+        module.wait().unwrap();
+        soon("the end", until(|| broker.statistics().connections <= 1)).await;
     }
     assert_eq!(broker.statistics().put_aside, 2);
+    std::fs::remove_dir_all(folder).unwrap();
     caller.close().await;
 }
 

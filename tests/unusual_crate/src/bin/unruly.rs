@@ -40,6 +40,15 @@ pub mod unruly {
         }
     }
 
+    /// Return 7 if there is a file. Otherwise say so on the standard output, and never return.
+    #[rpc::function]
+    pub fn hang_without(file: &str) -> u32 {
+        if !std::path::Path::new(file).exists() {
+            hang();
+        }
+        7
+    }
+
     /// Return a number after a while.
     #[rpc::function]
     pub fn work(number: u32, milliseconds: u64) -> u32 {
