@@ -59,10 +59,18 @@ async fn a_job_goes_on_without_its_caller() {
         let client = connect().await;
         let id: JobId = id.parse().unwrap();
         let job = client.attach::<String>(&id).unwrap();
-        assert!(matches!(
-            status(&job).await,
-            JobStatus::Running { report: None, .. }
-        ));
+        // The note that the function runs may come after its begin.
+        let runs = async {
+            loop {
+                match status(&job).await {
+                    JobStatus::Running { report: None, .. } => return,
+                    earlier => {
+                        assert!(matches!(earlier, JobStatus::Accepted), "{earlier:?}")
+                    }
+                }
+            }
+        };
+        soon("the running job", runs).await;
         gated::open(&name);
         assert_eq!(result(&job).await.unwrap(), name);
         // To read it does not end it.
