@@ -11,6 +11,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use dasf::Caller;
+use dasf::client::JobId;
 use dasf_broker::Broker;
 use dasf_test_support::broker_builder;
 use dasf_test_support::program::{self, Listening};
@@ -524,6 +526,37 @@ fn a_module_listens_answers_and_stops_with_code_0() {
         assert_eq!(code, Some(0), "{log}");
         assert_eq!(stdout(&caller.wait_with_output().unwrap()), r#""done""#);
     }
+}
+
+#[test]
+fn a_request_becomes_a_job() {
+    let (runtime, broker) = broker(None);
+    let url = broker.url();
+    let run = |arguments: &[&str]| {
+        let connection = ["-t", "jobs", "--websocket-url", &url];
+        command(REFERENCE, &[&connection[..], arguments].concat())
+    };
+    // No module listens yet. The request waits at the broker.
+    let submit = ["send-request", "--submit", "{func_name: add, a: 1, b: 41}"];
+    let submitted = run(&submit).output().unwrap();
+    let id: JobId = stdout(&submitted).parse().unwrap();
+    assert_eq!(id.topic().as_str(), "jobs");
+
+    let module = Listening::start(run(&["listen"]));
+    let result = runtime.block_on(async {
+        let client = Caller::builder("jobs").websocket(&url).connect().await;
+        let job = client.unwrap().attach::<i64>(&id).unwrap();
+        job.result().await
+    });
+    assert_eq!(result, Ok(42));
+    assert_eq!(module.stop("-TERM").0, Some(0));
+
+    let both = ["send-request", "--submit", "--no-progress", "{}"];
+    let line = error_line(&run(&both).output().unwrap(), 2);
+    assert!(
+        line.contains("cannot be used with '--no-progress'"),
+        "{line}"
+    );
 }
 
 #[test]

@@ -10,11 +10,15 @@ use super::error::INTERRUPTED;
 use super::options::{Cli, Command};
 use super::output::{Indent, ProgressHandler, print_error, print_result, progress_handler};
 use super::work::{close, on_runtime, run_until_interrupted, stop_signals};
-use super::{Error, Presence, request};
+use super::{Error, Presence, TimeLimit, request};
+use crate::client::{CallError, Caller};
 use crate::context::Context;
 use crate::host::{Acknowledge, Host, StartError};
 use crate::module::{FailureKind, Module};
 use crate::progress::ReportSink;
+
+/// How long `send-request` waits for a result by default.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
     let title = cli.title(module.name());
@@ -43,11 +47,16 @@ pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
         Command::TestConnect => run_until_interrupted(test_connect(cli)),
         Command::SendRequest {
             request: text,
+            submit,
             timeout,
         } => {
             let request = request::read(&text.request, &module)?;
+            let timeout = timeout.map(TimeLimit::duration);
+            if *submit {
+                return run_until_interrupted(submit_job(cli, &request, timeout));
+            }
             let on_progress = progress_handler(text.no_progress);
-            let timeout = timeout.duration();
+            let timeout = timeout.unwrap_or(CALL_TIMEOUT);
             run_until_interrupted(send_request(cli, &request, timeout, on_progress))
         }
         Command::Listen => on_runtime(listen(cli, module)),
@@ -109,14 +118,34 @@ async fn send_request(
     timeout: Duration,
     on_progress: ProgressHandler,
 ) -> Result<(), Error> {
-    let connection = &cli.connection;
-    let builder = connection.caller()?;
-    let builder = builder.max_payload_size(cli.limits.max_payload_size());
-    let caller = connection.connect(builder).await?;
+    let caller = sender(cli).await?;
     let presence = Presence::new(&caller, timeout);
     let result = presence.call(request, on_progress).await;
     close(caller).await;
     Indent::default().print(&result?)
+}
+
+/// Submits a request as a job, and prints the id.
+async fn submit_job(cli: &Cli, request: &RawValue, timeout: Option<Duration>) -> Result<(), Error> {
+    let caller = sender(cli).await?;
+    let mut call = caller.call_raw(request);
+    if let Some(timeout) = timeout.filter(|timeout| *timeout != Duration::MAX) {
+        call = call.timeout(timeout);
+    }
+    let submitted = call.submit().await;
+    close(caller).await;
+    match submitted {
+        Ok(job) => print_result(&job.id().to_string()),
+        Err(CallError::Connect(error)) => Err(cli.connection.with_advice(&error)),
+        Err(error) => Err(Error::failed(error)),
+    }
+}
+
+/// Connects a client that sends a request.
+async fn sender(cli: &Cli) -> Result<Caller, Error> {
+    let builder = cli.connection.caller()?;
+    let builder = builder.max_payload_size(cli.limits.max_payload_size());
+    cli.connection.connect(builder).await
 }
 
 async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {

@@ -63,9 +63,13 @@ pub(super) enum Command {
     SendRequest {
         #[command(flatten)]
         request: Request,
-        /// Time to wait for the result: seconds, a time such as 5m or 2h, or none
-        #[arg(long, default_value = "60", value_name = "TIME")]
-        timeout: TimeLimit,
+        /// Submit the request as a job, and print its id; 'dasf wait' gets the result
+        #[arg(long, conflicts_with = "no_progress")]
+        submit: bool,
+        /// Time to wait for the result: seconds, a time such as 5m or 2h, or none [default: 60]. With
+        /// --submit, the time after which no module begins the job any more [default: none]
+        #[arg(long, value_name = "TIME")]
+        timeout: Option<TimeLimit>,
     },
     /// Generate a typed client of this module
     #[cfg(feature = "generate")]
