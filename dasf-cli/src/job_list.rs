@@ -93,7 +93,7 @@ impl JobList {
             self.replace(kept.chain([line.trim_end().as_bytes()]))?;
             return Ok(true);
         }
-        let mut file = private().append(true).create(true).open(&self.path)?;
+        let mut file = private().append(true).open(&self.path)?;
         // A program that was killed may have left a line without its end.
         let is_cut = before.last().is_some_and(|last| *last != b'\n');
         let text = if is_cut { format!("\n{line}") } else { line };
@@ -121,11 +121,7 @@ impl JobList {
             text.push(b'\n');
         }
         let path = self.path.with_extension("new");
-        let mut file = private()
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(&path)?;
+        let mut file = private().truncate(true).open(&path)?;
         file.write_all(&text)?;
         file.sync_data()?;
         fs::rename(&path, &self.path)
@@ -149,11 +145,7 @@ impl JobList {
     /// [`replace`](Self::replace) exchanges the list.
     fn lock(&self) -> io::Result<File> {
         let path = self.path.with_extension("lock");
-        let file = private()
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path)?;
+        let file = private().open(path)?;
         match file.lock() {
             // Some file systems of clusters have no locks. There a line could be lost only if two programs
             // write at the same moment.
@@ -210,10 +202,11 @@ fn create_private_folder(path: &Path) -> io::Result<()> {
     builder.create(path)
 }
 
-/// Returns the options for a file that only its user can read: at a broker without users, whoever knows the id
-/// of a job can read its result.
+/// Returns the options to write a file, or to create one that only its user can read: at a broker without
+/// users, whoever knows the id of a job can read its result.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
+    options.write(true).create(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options
