@@ -84,7 +84,8 @@ impl<R: DeserializeOwned, M: Mode> JobResult<'_, R, M, OnProgress<'_>> {
                     }
                 },
             };
-            if reader.has_caught_up && reader.record.is_cancelled() {
+            let is_settled = reader.has_caught_up || change == Change::Answer;
+            if is_settled && reader.record.is_cancelled() {
                 let answer = reader.record.take_answer();
                 return match answer {
                     Some(Ok(json)) => read_result(&json, job.schema),
