@@ -18,6 +18,7 @@ use crate::brokers::django::{Django, fresh_database};
 use crate::brokers::embedded::Embedded;
 use crate::brokers::{Process, Role, TestBroker, on_json_brokers};
 use crate::dialog::Dialog;
+use crate::generated_jobs::work_api;
 use crate::python;
 use crate::support::{connect, expect_cancelled_requests, reference_module, until_it_listens};
 
@@ -541,6 +542,8 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
     let api_info = serde_json::to_value(api_info).unwrap();
     let file = "generated_names.py";
     files.push(PathBuf::from(save("all", file, &api_info)).join(file));
+    let file = "generated_work.py";
+    files.push(PathBuf::from(save("all", file, &work_api())).join(file));
     let folder = folder("all");
     check("black", &["--check", "--quiet"], &files);
     check("pyflakes", &[], &files);
@@ -554,6 +557,7 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
         "generated_cancel.py",
         "generated_group.py",
         "generated_guarded.py",
+        "generated_jobs.py",
         "generated_large.py",
         "generated_late.py",
         "generated_nobody.py",

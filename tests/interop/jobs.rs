@@ -30,19 +30,19 @@ mod groups {
 static GATES: LazyLock<Mutex<HashMap<String, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
 
 /// Returns the gate where the jobs of a topic wait.
-fn gate(topic: &str) -> Arc<Semaphore> {
+pub(crate) fn gate(topic: &str) -> Arc<Semaphore> {
     let mut gates = GATES.lock().unwrap();
     let gate = gates.entry(topic.to_owned());
     gate.or_insert_with(|| Arc::new(Semaphore::new(0))).clone()
 }
 
 #[dasf::module(main = false)]
-mod work {
+pub(crate) mod work {
     use dasf::ProgressReport;
 
     /// Reports a step, and waits until the gate is open.
     #[dasf::function]
-    pub(super) async fn wait(gate: String, mut report: ProgressReport) -> String {
+    pub(crate) async fn wait(gate: String, mut report: ProgressReport) -> String {
         report.step("at the gate");
         super::gate(&gate).acquire().await.unwrap().forget();
         gate
@@ -50,8 +50,20 @@ mod work {
 
     /// A text of this many bytes.
     #[dasf::function]
-    pub(super) fn fill(bytes: usize) -> String {
+    pub(crate) fn fill(bytes: usize) -> String {
         "0123456789".chars().cycle().take(bytes).collect()
+    }
+
+    /// Opens a gate, for all who wait there or come later.
+    #[dasf::function]
+    pub(crate) fn open(gate: &str) {
+        super::gate(gate).add_permits(1000);
+    }
+
+    /// Fails.
+    #[dasf::function]
+    pub(crate) fn refuse(text: String) -> Result<(), String> {
+        Err(text)
     }
 }
 
@@ -63,13 +75,13 @@ fn address(broker: &TestBroker, role: Role) -> Address {
     }
 }
 
-async fn connect(broker: &TestBroker, topic: &Topic) -> Client {
+pub(crate) async fn connect(broker: &TestBroker, topic: &Topic) -> Client {
     let builder = Client::builder().topic(topic.as_str());
     let builder = builder.address(address(broker, Role::Caller));
     builder.connect().await.unwrap()
 }
 
-async fn serve(broker: &TestBroker, topic: &Topic) -> Host {
+pub(crate) async fn serve(broker: &TestBroker, topic: &Topic) -> Host {
     let module = work::module().unwrap();
     let address = address(broker, Role::Module);
     listen_at(address, topic.as_str(), module, HostOptions::default()).await

@@ -12,6 +12,7 @@ mod delivery;
 mod descriptions;
 mod differential;
 mod fixtures;
+mod generated_jobs;
 mod generated_python;
 mod generated_rust;
 mod generated_typescript;

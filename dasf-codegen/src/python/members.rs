@@ -9,7 +9,14 @@ use crate::description::{Class, Field, Function, Type};
 use crate::names::{Folding, Names, identifier};
 
 /// The methods of every client.
-const IN_CLIENTS: [&str; 4] = ["api_info", "close", "ping", "with_options"];
+const IN_CLIENTS: [&str; 6] = [
+    "api_info",
+    "attach",
+    "close",
+    "ping",
+    "submit",
+    "with_options",
+];
 
 /// The maximum length of a constant's name.
 const MAX_CONSTANT: usize = 40;
@@ -19,6 +26,15 @@ const MAX_CONSTANT: usize = 40;
 enum Mode {
     Blocking,
     Async,
+}
+
+/// What the functions of a class do with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// They return its result.
+    Call,
+    /// They submit it as a job.
+    Submit,
 }
 
 /// A function or a constructor in Python.
@@ -68,10 +84,16 @@ impl File<'_> {
             let name = claim(&mut names, &class.name.to_snake_case());
             objects.push(self.object(class, name));
         }
-        for mode in [Mode::Blocking, Mode::Async] {
-            for object in &objects {
-                self.blocks.push(Block::Class(object.write(mode)));
+        for purpose in [Purpose::Call, Purpose::Submit] {
+            for mode in [Mode::Blocking, Mode::Async] {
+                for object in &objects {
+                    self.blocks.push(Block::Class(object.write(mode, purpose)));
+                }
             }
+        }
+        for mode in [Mode::Blocking, Mode::Async] {
+            let text = submitting(&functions, &objects, mode);
+            self.blocks.push(Block::Class(text));
         }
         for mode in [Mode::Blocking, Mode::Async] {
             let text = self.client(&functions, &objects, mode);
@@ -244,59 +266,126 @@ impl File<'_> {
         text.push_str(&docstring(&self.documentation(what), 4));
         text.push('\n');
         text.push_str(&indented(&topic_line(&self.description.topic), 4));
+        // Before the functions, of which one may have the name `property`.
+        let class = submitting_class(mode);
+        text.push_str(&indented(
+            &format!(
+                "\n@property\ndef submit(self) -> {class}:\n    \
+                 \"\"\"The same functions, which submit their calls as jobs.\"\"\"\n    \
+                 return {class}(self)\n"
+            ),
+            4,
+        ));
         for function in functions {
             text.push('\n');
-            text.push_str(&function.call(mode));
+            text.push_str(&function.call(mode, Purpose::Call));
         }
         for object in objects {
             text.push('\n');
-            text.push_str(&object.make(mode));
+            text.push_str(&object.make(mode, Purpose::Call));
         }
         text
     }
 }
 
+/// Returns the name of the class with the functions that submit jobs.
+fn submitting_class(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Blocking => "_Submit",
+        Mode::Async => "_AsyncSubmit",
+    }
+}
+
+/// Returns the class with the functions that submit jobs.
+fn submitting(functions: &[Signature], objects: &[Object], mode: Mode) -> String {
+    let name = submitting_class(mode);
+    let base = match mode {
+        Mode::Blocking => "_BlockingSubmitting",
+        Mode::Async => "_AsyncSubmitting",
+    };
+    let mut text = format!("class {name}({base}):\n");
+    text.push_str(&docstring(
+        "The functions of the module, which submit jobs.",
+        4,
+    ));
+    for function in functions {
+        text.push('\n');
+        text.push_str(&function.call(mode, Purpose::Submit));
+    }
+    for object in objects {
+        text.push('\n');
+        text.push_str(&object.make(mode, Purpose::Submit));
+    }
+    text
+}
+
 impl Object {
-    /// Returns the class with the methods.
-    fn write(&self, mode: Mode) -> String {
-        let (name, base) = match mode {
-            Mode::Blocking => (&self.blocking, "_BlockingObject"),
-            Mode::Async => (&self.asynchronous, "_AsyncObject"),
+    /// Returns the name of the class, and that of its base.
+    fn class(&self, mode: Mode, purpose: Purpose) -> (String, &'static str) {
+        let name = match mode {
+            Mode::Blocking => &self.blocking,
+            Mode::Async => &self.asynchronous,
         };
+        let base = match (mode, purpose) {
+            (Mode::Blocking, Purpose::Call) => "_BlockingObject",
+            (Mode::Async, Purpose::Call) => "_AsyncObject",
+            (Mode::Blocking, Purpose::Submit) => "_BlockingSubmittingObject",
+            (Mode::Async, Purpose::Submit) => "_AsyncSubmittingObject",
+        };
+        match purpose {
+            Purpose::Call => (name.clone(), base),
+            Purpose::Submit => (format!("_Submit{name}"), base),
+        }
+    }
+
+    /// Returns the class with the methods.
+    fn write(&self, mode: Mode, purpose: Purpose) -> String {
+        let (name, base) = self.class(mode, purpose);
         let mut text = format!("class {name}({base}):\n");
         text.push_str(&docstring(&self.documentation, 4));
         for method in &self.methods {
             text.push('\n');
-            text.push_str(&method.call(mode));
+            text.push_str(&method.call(mode, purpose));
         }
         text
     }
 
     /// Returns the client's method that creates an object.
-    fn make(&self, mode: Mode) -> String {
-        let name = match mode {
-            Mode::Blocking => &self.blocking,
-            Mode::Async => &self.asynchronous,
-        };
+    fn make(&self, mode: Mode, purpose: Purpose) -> String {
+        let (name, _) = self.class(mode, purpose);
         let items = vec![
             Expression::text("self"),
             Expression::text(&self.constructor.constant),
             self.constructor.given(),
         ];
-        let value = Expression::call(name, items).after("return ");
-        self.constructor.write("def", name, &value)
+        let value = Expression::call(&name, items).after("return ");
+        let documentation = match purpose {
+            Purpose::Call => &self.constructor.documentation,
+            Purpose::Submit => &self.documentation,
+        };
+        self.constructor.write("def", &name, documentation, &value)
     }
 }
 
 impl Signature {
-    /// Returns the method that calls the function.
-    fn call(&self, mode: Mode) -> String {
+    /// Returns the method that calls the function, or submits a call of it.
+    fn call(&self, mode: Mode, purpose: Purpose) -> String {
         let (def, call) = match mode {
             Mode::Blocking => ("def", "return self._call"),
             Mode::Async => ("async def", "return await self._call"),
         };
+        let result = match (mode, purpose) {
+            (_, Purpose::Call) => self.result.clone(),
+            (Mode::Blocking, Purpose::Submit) => format!("Job[{}]", self.result),
+            (Mode::Async, Purpose::Submit) => format!("AsyncJob[{}]", self.result),
+        };
+        let documentation = match purpose {
+            Purpose::Call => self.documentation.clone(),
+            Purpose::Submit => format!("Submit a call of {}.", code(&self.name)),
+        };
         let items = vec![Expression::text(&self.constant), self.given()];
-        self.write(def, &self.result, &Expression::call(call, items))
+        let body = Expression::call(call, items);
+        self.write(def, &result, &documentation, &body)
     }
 
     /// Returns the arguments by their names in JSON.
@@ -305,7 +394,7 @@ impl Signature {
         Expression::braces(self.parameters.iter().map(item).collect())
     }
 
-    fn write(&self, def: &str, result: &str, body: &Expression) -> String {
+    fn write(&self, def: &str, result: &str, documentation: &str, body: &Expression) -> String {
         let mut parameters = vec!["self".to_owned()];
         let (required, others): (Vec<_>, Vec<_>) =
             self.parameters.iter().partition(|it| it.is_required);
@@ -326,7 +415,7 @@ impl Signature {
         text.push_str(&head.lines(4, end.chars().count() - 1));
         text.push_str(&end[1..]);
         text.push('\n');
-        text.push_str(&docstring(&self.documentation, 8));
+        text.push_str(&docstring(documentation, 8));
         text.push_str(&format!("        {}\n", body.lines(8, 0)));
         text
     }

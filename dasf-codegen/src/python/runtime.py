@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import concurrent.futures
 import contextlib
 import copy
 import difflib
+import hashlib
 import ipaddress
 import json
 import logging
@@ -21,7 +23,7 @@ import time
 import urllib.parse
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import (
     Annotated,
@@ -34,6 +36,7 @@ from typing import (
     Union,
     get_args,
     get_origin,
+    overload,
 )
 
 import websocket
@@ -110,6 +113,19 @@ _CONTEXT_LIMIT = 1 << 31
 _NAME_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # The largest response of a proxy, in bytes.
 _PROXY_LIMIT = 16 << 10
+# How long a broker keeps a job after its last use by default, in seconds.
+_KEEP = 7 * 86400.0
+# How long another caller with the same key may take between its note and its request, in seconds.
+# After that it counts as gone.
+_SUBMITTER_PATIENCE = 10.0
+# A broker that does not tell how many messages it has sends them without a pause of so many seconds.
+_SILENCE = 1.0
+# The maximum number of responses of which only some fragments have come.
+_UNFINISHED_LIMIT = 4
+# The durable subscription that keeps the messages of a topic at a Pulsar.
+_KEEPER = "dasf-job"
+# The id of a job: the topic of the module, the topic of the answer, and the number of the call.
+_JOB_ID = re.compile(r"([-\w]{1,255})\.([-\w]{1,255})\.([0-9]{1,128})", re.ASCII)
 # A host and a port. A host with colons is in brackets.
 _PLACE = re.compile(r"(\[[^]]*\]|[^:]*)(?::([0-9]+))?")
 
@@ -212,6 +228,14 @@ class ResultError(DasfError):
 
 class TooLargeError(DasfError):
     """A request or a response is larger than its limit."""
+
+
+class NoJobError(DasfError):
+    """The broker keeps no such job: it was forgotten, its time is over, or it is elsewhere."""
+
+
+class JobCancelledError(DasfError, concurrent.futures.CancelledError):
+    """The job was cancelled, and no result came before. A function that runs may still end."""
 
 
 @dataclass(frozen=True)
@@ -1063,6 +1087,124 @@ class _Way:
     settle: Callable[[dict[str, Any]], None] = lambda _: None
 
 
+class _Post(_Socket):
+    """Publishes frames on a connection of its own, until the broker has accepted them."""
+
+    def __init__(
+        self, topic: str, url: str, door: _Door, frames: list[dict[str, Any]]
+    ) -> None:
+        name = f"dasf producer to {topic}"
+        super().__init__(name, url, door, self._write, self._on_receipt, self._sizes)
+        self._topic = topic
+        self._frames = frames
+        self._ended = threading.Event()
+        self._error: DasfError | None = None
+
+    def wait(self, deadline: float) -> None:
+        """Wait until the broker has accepted the frames."""
+        if not self._ended.wait(_left(deadline)):
+            text = f"the broker did not accept a message to topic {self._topic} in time"
+            reason = f": {self.failure}" if self.failure else ""
+            self._end(NotConnectedError(f"{text}{reason}"))
+        self.join(_CLOSE_TIMEOUT)
+        if self._error is not None:
+            raise self._error
+
+    def run(self) -> None:
+        super().run()
+        self._end(NotConnectedError("the client is closed"))
+
+    def _sizes(self) -> list[int]:
+        return [len(it["payload"]) for it in list(self._frames)]
+
+    def _is_needed(self) -> bool:
+        if self._tried.is_set() and self._number == 0 and super()._is_needed():
+            text = f"cannot connect to the broker: {self.failure}"
+            self._end(NotConnectedError(text))
+        return super()._is_needed()
+
+    def _write(self) -> None:
+        number, connected = self.current()
+        if number > _MAX_LOSSES:
+            lost = f"the connection was lost {_MAX_LOSSES} times"
+            text = f"a message to topic {self._topic} was not sent: {lost}"
+            self._end(NotConnectedError(text))
+            return
+        for frame in list(self._frames):
+            if number > 1 and frame["properties"]["messageType"] == "request":
+                # The broker may have received it before. No module should run it twice.
+                frame["properties"]["x_dasf_repeated"] = "1"
+            if not self.send(connected, frame):
+                return
+
+    def _on_receipt(self, frame: dict[str, Any]) -> None:
+        result = frame.get("result")
+        if not isinstance(result, str):
+            return
+        if result != "ok":
+            self._end(_refusal(frame))
+            return
+        # Brokers send receipts in order.
+        del self._frames[:1]
+        if not self._frames:
+            self._end()
+
+    def _end(self, error: DasfError | None = None) -> None:
+        if self._ended.is_set():
+            return
+        self._error = error
+        self._closing.set()
+        self._ended.set()
+        with contextlib.suppress(Exception):
+            self.current()[1].send_close()
+
+
+class _Visit(_Socket):
+    """Opens a connection for the effect of its handshake, and closes it after a last frame."""
+
+    def __init__(
+        self, topic: str, url: str, door: _Door, last: dict[str, Any] | None = None
+    ) -> None:
+        name = f"dasf consumer of {topic}"
+        super().__init__(name, url, door, self._leave, lambda _: None)
+        self._last = last
+        self.hold: _Hold | None = None
+
+    def wait(self, deadline: float) -> _Hold | None:
+        """Wait for the end; return what the broker tells of the hold."""
+        failure = self.opened(_left(deadline))
+        number, _ = self.current()
+        self.close()
+        if number == 0:
+            raise NotConnectedError(f"cannot connect to the broker: {failure}")
+        return self.hold
+
+    def _leave(self) -> None:
+        _, connected = self.current()
+        self.hold = _hold(connected)
+        if self._last is not None:
+            self.send(connected, self._last)
+
+
+@dataclass(frozen=True)
+class _Hold:
+    """What a broker tells of a topic that may hold messages for later readers."""
+
+    # How long it holds them after their last use, in seconds.
+    retention: float
+    # The number of messages that come first; None if the topic held none before.
+    messages: int | None
+
+
+def _hold(connected: Any) -> _Hold | None:
+    headers = connected.getheaders() or {}
+    with contextlib.suppress(ValueError):
+        retention = float(int(headers.get("dasf-hold", "")))
+        held = headers.get("dasf-held")
+        return _Hold(retention, None if held is None else int(held))
+    return None
+
+
 class _SendWindow:
     """Limits how far the senders of fragments to one topic are ahead of its reader.
 
@@ -1151,7 +1293,7 @@ class _Connection:
         self.topic = topic
         # A unique name: 128 random bits, or as many as the limit of the topic allows.
         room = _TOPIC_LIMIT - len(topic) - 1
-        name = "".join(secrets.choice(_NAME_LETTERS) for _ in range(22))
+        name = _name(secrets.randbits(128))
         if room >= 8:
             name = name[:room]
         self._response_topic = f"{topic}_{name}"
@@ -1193,8 +1335,9 @@ class _Connection:
         self._cancelled: deque[tuple[str, float]] = deque(maxlen=_CANCEL_LIMIT)
         # Sends the frames again that nobody reads.
         self._unread_timer: threading.Timer | None = None
-        # The senders of the calls and of pongs, and others that are about to end.
-        self._senders: list[_Sender] = []
+        # The senders of the calls and of pongs, the connections of jobs, and others that are about
+        # to end.
+        self._senders: list[_Socket] = []
         # The senders of pongs by topic, the last used one at the end.
         self._pong_senders: dict[str, _Sender] = {}
         # Whether the broker drops messages that arrive while their reader is busy.
@@ -1213,12 +1356,28 @@ class _Connection:
         base, mark, query = address.partition("?")
         return f"{base.rstrip('/')}/{path}{mark}{query}"
 
-    def open(self, deadline: float) -> None:
-        """Connect if necessary. The consumer is first, so that no response is lost."""
+    def _reader_url(self, topic: str, subscription: str, **parameters: object) -> str:
+        url = self._url("consumer", f"{topic}/{subscription}")
+        mark = "&" if "?" in url else "?"
+        return f"{url}{mark}{urllib.parse.urlencode(parameters)}"
+
+    def _check_process(self) -> None:
         if self._pid != os.getpid():
             raise NotConnectedError(
                 "the client belongs to the parent process; create a new one in the child"
             )
+
+    def start(self, one: _Socket) -> None:
+        """Start a further connection, which ends with the client."""
+        self._check_process()
+        with self._lock:
+            if self._is_closed:
+                raise NotConnectedError("the client is closed")
+            self._start(one)
+
+    def open(self, deadline: float) -> None:
+        """Connect if necessary. The consumer is first, so that no response is lost."""
+        self._check_process()
         if not self._opening.acquire(timeout=_left(deadline)):
             text = "cannot connect to the broker within the timeout"
             raise NotConnectedError(text)
@@ -1578,9 +1737,7 @@ class _Connection:
             hint = "start the module, or check the topic"
             self._finish(call.context, NobodyListensError(f"{text}; {hint}"))
             return
-        reason = frame.get("errorMsg")
-        text = f"{reason} ({result})" if reason else result
-        self._finish(call.context, RefusedError(text))
+        self._finish(call.context, _refusal(frame))
 
     def _on_delivery(self, frame: dict[str, Any]) -> None:
         sockets = self._sockets
@@ -1694,10 +1851,24 @@ class _Connection:
             pong = {"messageType": "pong", "requestContext": context}
             sender.add({"payload": "", "context": context, "properties": pong})
 
-    def _start(self, sender: _Sender) -> None:
+    def _start(self, sender: _Socket) -> None:
         """Start a sender before another thread can wait for its end."""
         sender.start()
         self._senders = [it for it in self._senders if it.is_alive()] + [sender]
+
+
+def _name(bits: int) -> str:
+    """Return a number of 128 bits as a name of 22 letters and digits."""
+    letters = ""
+    for _ in range(22):
+        bits, digit = divmod(bits, len(_NAME_LETTERS))
+        letters += _NAME_LETTERS[digit]
+    return letters
+
+
+def _refusal(receipt: dict[str, Any]) -> RefusedError:
+    reason, result = receipt.get("errorMsg"), receipt["result"]
+    return RefusedError(f"{reason} ({result})" if reason else result)
 
 
 def _topic(named: object) -> str | None:
@@ -1744,7 +1915,9 @@ def _text(payload: str) -> str:
         return data.decode("latin-1")
 
 
-def _put_together(call: _Call, properties: dict[str, Any], payload: str) -> str | None:
+def _put_together(
+    call: _Call | _Parts, properties: dict[str, Any], payload: str
+) -> str | None:
     """Add a fragment; return the complete base64 when all fragments have arrived."""
     index, count = properties.get("fragment"), properties.get("num_fragments")
     if index is None and count is None:
@@ -1784,6 +1957,730 @@ def _deadline(timeout: float) -> float:
 
 def _left(deadline: float) -> float:
     return max(deadline - time.monotonic(), 0.0)
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """What is known of a job.
+
+    Attributes
+    ----------
+    state : str
+        ``waiting`` if no module has the request, as far as the broker knows; ``accepted`` if a
+        module has it, and the function has not begun; ``running``, ``done``, ``failed`` or
+        ``cancelled``.
+    report : Progress or None
+        The latest progress report of a running job, if the function reports its progress.
+    error : ModuleError or None
+        The error of a failed job.
+    """
+
+    state: Literal["waiting", "accepted", "running", "done", "failed", "cancelled"]
+    report: Progress | None = None
+    error: ModuleError | None = None
+
+    def __str__(self) -> str:
+        """One line, such as ``running, 30%``."""
+        if self.error is not None:
+            return f"{self.state}: {self.error}"
+        if self.report is not None:
+            return f"{self.state}, {self.report.fraction:.0%}"
+        return self.state
+
+
+@dataclass
+class _Parts:
+    """A response of which only some fragments have come."""
+
+    # The identifier of the response.
+    answer: object
+    pieces: dict[int, str] = field(default_factory=dict)
+
+
+class _Record:
+    """What the messages on the topic of an answer tell of a job. They may come twice."""
+
+    def __init__(self, kept: _Kept) -> None:
+        self._kept = kept
+        self._parts: dict[str, _Parts] = {}
+        self._state: Literal["waiting", "accepted", "running"] = "waiting"
+        self._is_sent = False
+        self.is_known = False
+        self.is_cancelled = False
+        # The callers that wanted to submit the job, in their order.
+        self.submitters: list[object] = []
+        self.report: Progress | None = None
+        self.answer: _Answer | DasfError | None = None
+
+    def is_sent(self) -> bool:
+        """Return whether a module may have the request."""
+        return self._is_sent or self._state != "waiting" or self.answer is not None
+
+    def status(self) -> JobStatus:
+        if isinstance(self.answer, _Answer):
+            return JobStatus("done")
+        if self.is_cancelled:
+            # The error may say that the job was cancelled.
+            return JobStatus("cancelled")
+        if isinstance(self.answer, ModuleError):
+            return JobStatus("failed", error=self.answer)
+        if self.answer is not None:
+            return JobStatus("done")
+        report = self.report if self._state == "running" else None
+        return JobStatus(self._state, report)
+
+    def add(self, properties: dict[str, Any], payload: str) -> Progress | None:
+        """Add a message; return its report. The first answer counts."""
+        self.is_known = True
+        context = properties.get("requestContext")
+        if str(context) != self._kept.context or self.answer is not None:
+            return None
+        message_type = properties.get("messageType")
+        state = properties.get("x_dasf_job_state")
+        if message_type == "job":
+            self._add_note(state, properties.get("x_dasf_reader"))
+        elif not self._is_of_module(properties):
+            return None
+        elif message_type == "progress":
+            # A module that does not know jobs reports only while it runs.
+            self._state = "accepted" if state == "accepted" else "running"
+            if payload:
+                with contextlib.suppress(ValueError):
+                    self.report = Progress.model_validate_json(_text(payload))
+                    return self.report
+        elif message_type == "response":
+            self._add_response(properties, payload)
+        return None
+
+    def _add_note(self, state: object, submitter: object) -> None:
+        if state == "submitting" and submitter not in self.submitters:
+            self.submitters.append(submitter)
+        elif state == "sent":
+            self._is_sent = True
+        elif state == "cancelled":
+            self.is_cancelled = True
+
+    def _is_of_module(self, properties: dict[str, Any]) -> bool:
+        kept = self._kept
+        topics = {"source_topic": kept.topic, "response_topic": kept.response_topic}
+        return all(
+            properties.get(name) in (None, "", topic) for name, topic in topics.items()
+        )
+
+    def _add_response(self, properties: dict[str, Any], payload: str) -> None:
+        # A module that dies while it sends its response leaves fragments of it.
+        answer = str(properties.get("x_dasf_answer"))
+        parts = self._parts.get(answer) or _Parts(properties.get("x_dasf_answer"))
+        _put_last(self._parts, answer, parts, _UNFINISHED_LIMIT)
+        try:
+            whole = _put_together(parts, properties, payload)
+            if whole is not None:
+                event = _answer(whole, properties)
+                assert isinstance(event, (_Answer, ModuleError))
+                self.answer = event
+            elif self._held() > _ANSWER_LIMIT:
+                text = f"the response has more than {_ANSWER_LIMIT} bytes of base64"
+                self.answer = TooLargeError(text)
+        except DasfError as error:
+            self.answer = error
+        except ValueError as error:
+            self.answer = ResultError(f"cannot read the response: {error}")
+        if self.answer is not None:
+            self._parts.clear()
+
+    def _held(self) -> int:
+        return sum(
+            len(it) for one in self._parts.values() for it in one.pieces.values()
+        )
+
+
+class _Reader(_Socket):
+    """Reads what the broker keeps of a job, and then what comes. It stays at the broker.
+
+    `on_change` receives the reader after each change, and the report that has come.
+    """
+
+    def __init__(
+        self,
+        kept: _Kept,
+        on_change: Callable[[_Reader, Progress | None], None] = lambda *_: None,
+    ) -> None:
+        name = f"dasf consumer of {kept.response_topic}"
+        url, door = kept.reader_url(), kept.connection._door
+        super().__init__(name, url, door, self._begin, self._on_message)
+        self._kept = kept
+        self._on_change = on_change
+        self.record = _Record(kept)
+        # Whether all messages have come that were kept before.
+        self.has_caught_up = False
+        self.error: DasfError | None = None
+        self._changed = threading.Condition()
+        # The number of messages until then, at a broker that tells it.
+        self._to_come: int | None = None
+        # The note that comes then, at a broker that knows notes.
+        self._note = _name(secrets.randbits(128))
+        self._is_acknowledging = True
+        self._came_at = 0.0
+
+    def wait(self, until: Callable[[], bool], deadline: float) -> bool:
+        """Wait until something is true; return whether it is. Raise the error of the reader."""
+        with self._changed:
+            while not until() and self.error is None:
+                if not (left := _left(deadline)):
+                    return False
+                self._changed.wait(left)
+        if self.error is not None:
+            raise self.error
+        return True
+
+    def outcome(self) -> _Answer | DasfError | None:
+        """Return the answer or the failure of the job; None if the job is not done."""
+        answer = self.record.answer
+        if self.error is not None or isinstance(answer, _Answer):
+            return self.error or answer
+        if not self.record.is_cancelled:
+            return answer
+        # The result may be among the messages that still come.
+        if answer is None and not self.has_caught_up:
+            return None
+        return JobCancelledError(f"the job {self._kept.id} was cancelled")
+
+    def finish(self) -> None:
+        """Close the connection, also from its own thread."""
+        self._closing.set()
+        with contextlib.suppress(Exception):
+            self.current()[1].send_close()
+
+    def run(self) -> None:
+        super().run()
+        self.fail(NotConnectedError("the client is closed"))
+
+    def fail(self, error: DasfError) -> None:
+        """End the reader with an error."""
+        with self._changed:
+            if self.error is not None:
+                return
+            self.error = error
+        self.finish()
+        self._tell()
+
+    def _is_needed(self) -> bool:
+        if self._tried.is_set() and self._number == 0 and super()._is_needed():
+            text = f"cannot connect to the broker: {self.failure}"
+            self.fail(NotConnectedError(text))
+        return super()._is_needed()
+
+    def _tell(self, report: Progress | None = None) -> None:
+        with self._changed:
+            self._changed.notify_all()
+        self._on_change(self, report)
+
+    def _begin(self) -> None:
+        number, connected = self.current()
+        hold = _hold(connected)
+        if hold is not None and hold.messages is None:
+            self.fail(self._kept.no_job())
+        elif self.has_caught_up:
+            return
+        elif hold is not None:
+            self._to_come = hold.messages
+            if not hold.messages:
+                self._catch_up(is_known=True)
+        elif number == 1 and self._kept.is_at_pulsar:
+            with contextlib.suppress(NotConnectedError):
+                self._kept.begin_note({"x_dasf_reader": self._note})
+        elif number == 1:
+            # The broker keeps what is not acknowledged.
+            self._is_acknowledging = False
+            self._came_at = time.monotonic()
+            self._listen()
+
+    def _listen(self) -> None:
+        """Catch up when nothing has come for a while."""
+        silence = time.monotonic() - self._came_at
+        if self._closing.is_set():
+            return
+        if silence >= _SILENCE:
+            self._catch_up(self.record.is_known or self._kept.is_submitted)
+            return
+        timer = threading.Timer(_SILENCE - silence, self._listen)
+        timer.daemon = True
+        timer.start()
+
+    def _catch_up(self, is_known: bool) -> None:
+        self.has_caught_up = True
+        if is_known:
+            self._tell()
+        else:
+            self.fail(self._kept.no_job())
+
+    def _on_message(self, frame: dict[str, Any]) -> None:
+        self._came_at = time.monotonic()
+        if self._is_acknowledging:
+            self.send(self.current()[1], {"messageId": frame.get("messageId")})
+        properties = frame.get("properties")
+        properties = properties if isinstance(properties, dict) else {}
+        reader = properties.get("x_dasf_reader")
+        if reader is not None and properties.get("x_dasf_job_state") is None:
+            if reader == self._note and not self.has_caught_up:
+                self._catch_up(self.record.is_known)
+            return
+        report = self.record.add(properties, str(frame.get("payload") or ""))
+        self._tell(report)
+        if self._to_come:
+            self._to_come -= 1
+            if not self._to_come:
+                self._catch_up(is_known=True)
+
+
+class _Kept:
+    """The topic on which a broker keeps the answer to a job."""
+
+    def __init__(self, connection: _Connection, id: str) -> None:
+        parts = _JOB_ID.fullmatch(id)
+        if parts is None:
+            text = "the id of a job is TOPIC.RESPONSE_TOPIC.CONTEXT"
+            raise ValueError(f"{text}, and not {_excerpt(id)}; copy the whole id")
+        self.connection = connection
+        self.id = id
+        self.topic, self.response_topic, self.context = parts.groups()
+        # Whether this program has submitted the job.
+        self.is_submitted = False
+        address = connection._address
+        self.is_at_pulsar = isinstance(address, Pulsar)
+        self._is_persistent = (
+            isinstance(address, Pulsar) and address.persistence == "persistent"
+        )
+
+    def no_job(self) -> NoJobError:
+        reason = "it was forgotten, its time is over, or it was submitted elsewhere"
+        return NoJobError(f"the broker keeps no job {self.id}: {reason}")
+
+    def not_in_time(self, action: str, timeout: float) -> NoAnswerError:
+        return NoAnswerError(f"cannot {action} the job {self.id} within {timeout:g} s")
+
+    def reader_url(self, **hold: int) -> str:
+        """Return the URL of a reader that needs not acknowledge what it reads."""
+        return self.connection._reader_url(
+            self.response_topic,
+            f"reader-{_name(secrets.randbits(128))}",
+            subscriptionMode="NonDurable",
+            subscriptionInitialPosition="Earliest",
+            **hold,
+        )
+
+    def keep(self, keep: float, deadline: float) -> _Hold | None:
+        """Let the broker keep the messages of the topic."""
+        # Zero would end that.
+        hold = self._visit(self.reader_url(hold=max(int(keep), 1)), deadline)
+        if hold is None and self.is_at_pulsar:
+            if not self._is_persistent:
+                raise RefusedError(
+                    "non-persistent topics do not keep the answers of jobs; use"
+                    ' Pulsar(persistence="persistent")'
+                )
+            self._visit(self._keeper_url(), deadline)
+        return hold
+
+    def forget(self, deadline: float) -> None:
+        """Let the broker keep nothing any more."""
+        hold = self._visit(self.reader_url(hold=0), deadline)
+        if hold is None and self.is_at_pulsar:
+            self._visit(self._keeper_url(), deadline, {"type": "unsubscribe"})
+        elif hold is None:
+            self._acknowledge_all(deadline)
+
+    def _acknowledge_all(self, deadline: float) -> None:
+        ids: list[object] = []
+        reader = _Reader(self)
+        add = reader._on_message
+
+        def note(frame: dict[str, Any]) -> None:
+            ids.append(frame.get("messageId"))
+            add(frame)
+
+        reader._on_frame = note
+        with contextlib.suppress(NoJobError), self._reading(reader):
+            reader.wait(lambda: reader.has_caught_up, deadline)
+            for id in ids:
+                reader.send(reader.current()[1], {"messageId": id})
+
+    def _keeper_url(self) -> str:
+        return self.connection._reader_url(
+            self.response_topic,
+            _KEEPER,
+            subscriptionType="Shared",
+            subscriptionInitialPosition="Earliest",
+            receiverQueueSize=1,
+        )
+
+    def _visit(
+        self, url: str, deadline: float, last: dict[str, Any] | None = None
+    ) -> _Hold | None:
+        visit = _Visit(self.response_topic, url, self.connection._door, last)
+        self.connection.start(visit)
+        return visit.wait(deadline)
+
+    @contextlib.contextmanager
+    def _reading(self, reader: _Reader) -> Generator[_Reader, None, None]:
+        self.connection.start(reader)
+        try:
+            yield reader
+        finally:
+            reader.finish()
+            reader.join(_CLOSE_TIMEOUT)
+
+    def status(self, timeout: float) -> JobStatus:
+        """Ask the broker how far the job is."""
+        with self._reading(_Reader(self)) as reader:
+            if not reader.wait(lambda: reader.has_caught_up, _deadline(timeout)):
+                raise self.not_in_time("read", timeout)
+            return reader.record.status()
+
+    def begin_note(self, properties: dict[str, Any]) -> _Post:
+        """Start to publish a note on the topic."""
+        properties = {
+            "messageType": "job",
+            "requestContext": self.context,
+            "source_topic": self.topic,
+            **properties,
+        }
+        return self._post(self.response_topic, _frames(properties, "", 1))
+
+    def note(self, state: str, deadline: float, **properties: str) -> None:
+        """Publish a note on the topic."""
+        self.begin_note({"x_dasf_job_state": state, **properties}).wait(deadline)
+
+    def publish(
+        self, properties: dict[str, Any], payload: bytes, deadline: float
+    ) -> None:
+        """Publish a message to the module."""
+        properties = {
+            "requestContext": self.context,
+            "response_topic": self.response_topic,
+            **properties,
+        }
+        text = _to_base64(payload)
+        width = _FRAME_LIMIT if len(payload) > _FRAME_LIMIT else max(len(text), 1)
+        self._post(self.topic, _frames(properties, text, width)).wait(deadline)
+
+    def _post(self, topic: str, frames: list[dict[str, Any]]) -> _Post:
+        connection = self.connection
+        url = connection._url("producer", topic)
+        post = _Post(topic, url, connection._door, frames)
+        connection.start(post)
+        return post
+
+    def is_ours(self, timeout: float, deadline: float) -> bool | None:
+        """Return whether this program has to send the request of a job with a key.
+
+        None if it has to, and another program has left that undone, perhaps after it had sent it.
+        """
+        name = _name(secrets.randbits(128))
+        self.note("submitting", deadline, x_dasf_reader=name)
+        patience = min(_deadline(_SUBMITTER_PATIENCE), deadline)
+        with self._reading(_Reader(self)) as reader:
+            record = reader.record
+
+            def is_decided() -> bool:
+                return record.is_sent() or record.submitters[:1] == [name]
+
+            if reader.wait(is_decided, patience):
+                return not record.is_sent()
+        if not _left(deadline):
+            raise self.not_in_time("submit", timeout)
+        return None
+
+
+class Job(concurrent.futures.Future[_T]):
+    """A call that outlives its caller: the broker keeps its answer.
+
+    ``client.submit`` makes a job, and ``client.attach`` finds it again by its id: in another
+    program, on another machine, on another day. To read the result does not end the job. A job
+    that is dropped continues.
+
+    A job is a :class:`concurrent.futures.Future`, so :func:`concurrent.futures.as_completed` and
+    :func:`concurrent.futures.wait` accept jobs. It connects to the broker when its result is first
+    needed.
+
+    Attributes
+    ----------
+    id : str
+        The id, which finds the job again.
+    kept_for : float or None
+        How many seconds the broker keeps the job after its last use, as it said when this program
+        submitted the job. None if the operator of the broker decides that, or if another program
+        submitted the job.
+    is_new : bool
+        Whether this program has sent the request. It has not if the job was there already, with the
+        same key, and if the job comes from ``attach``.
+    """
+
+    def __init__(
+        self,
+        kept: _Kept,
+        function: _Function[_T],
+        timeout: float,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> None:
+        self.id = kept.id
+        self.kept_for: float | None = None
+        self.is_new = False
+        self._kept = kept
+        self._function = function
+        self._timeout = timeout
+        self._handlers = [] if on_progress is None else [on_progress]
+        self._watching = threading.Lock()
+        self._reader: _Reader | None = None
+        self._is_watched = False
+        self._is_settled = False
+        super().__init__()
+
+    def __repr__(self) -> str:
+        return f"<Job {self.id}>"
+
+    @property
+    def _condition(self) -> threading.Condition:
+        # Everything that waits for a future uses this, also the functions of `concurrent.futures`.
+        self._watch()
+        return self._own_condition
+
+    @_condition.setter
+    def _condition(self, condition: threading.Condition) -> None:
+        self._own_condition = condition
+
+    def _watch(self) -> None:
+        """Start to read the messages of the job."""
+        with self._watching:
+            if self._is_watched:
+                return
+            self._is_watched = True
+            reader = self._reader = _Reader(self._kept, self._on_change)
+        try:
+            self._kept.connection.start(reader)
+        except NotConnectedError as error:
+            self.set_exception(error)
+
+    def _on_change(self, reader: _Reader, report: Progress | None) -> None:
+        if report is not None:
+            for handler in list(self._handlers):
+                self._report(handler, report)
+        outcome = reader.outcome()
+        with self._watching:
+            if outcome is None or self._is_settled:
+                return
+            self._is_settled = True
+        reader.finish()
+        try:
+            if isinstance(outcome, DasfError):
+                raise outcome
+            result = self._function.read(outcome)
+        except DasfError as error:
+            self.set_exception(error)
+        else:
+            self.set_result(result)
+
+    def _report(self, handler: Callable[[Progress], object], report: Progress) -> None:
+        try:
+            handler(report)
+        except Exception:
+            _log.exception("a handler of the reports of %r failed", self)
+
+    def result(self, timeout: float | None = None) -> _T:
+        """Wait for the result as long as the job takes, or at most `timeout` seconds.
+
+        After a lost connection it connects again. It raises the exceptions of a call,
+        :class:`NoJobError` if the broker keeps no such job, :class:`JobCancelledError` if the job
+        was cancelled, and :class:`NoAnswerError` if the job is not done in time. The job continues
+        then.
+        """
+        try:
+            return super().result(timeout)
+        except concurrent.futures.TimeoutError:
+            raise self._not_done(timeout) from None
+
+    def _not_done(self, timeout: float | None) -> NoAnswerError:
+        text = f"the job {self.id} is not done"
+        if self._reader is not None and timeout is not None:
+            status = self._reader.record.status()
+            text += f" after {timeout:g} s: it is {status}"
+        return NoAnswerError(text)
+
+    def on_progress(self, handler: Callable[[Progress], object]) -> None:
+        """Call `handler` with the latest report of the job, and with each later one.
+
+        The handler runs in the thread that reads the messages of the job.
+        """
+        self._watch()
+        self._handlers.append(handler)
+        if self._reader is not None and self._reader.record.report is not None:
+            self._report(handler, self._reader.record.report)
+
+    def status(self) -> JobStatus:
+        """Ask the broker how far the job is."""
+        return self._kept.status(self._timeout)
+
+    def cancel(self) -> bool:
+        """Cancel the job; return False if it is known to be done.
+
+        The result may come nevertheless: modules in Python cannot stop.
+        """
+        if self._is_settled:
+            return False
+        self._kept.note("cancelled", _deadline(self._timeout))
+        return True
+
+    def cancelled(self) -> bool:
+        """Return whether the job was cancelled."""
+        return self.done() and isinstance(self.exception(), JobCancelledError)
+
+    def forget(self) -> None:
+        """Give the job up: the broker keeps nothing of it any more.
+
+        A function that runs is not told; cancel the job before.
+        """
+        self._kept.forget(_deadline(self._timeout))
+        if self._reader is not None:
+            self._reader.fail(self._kept.no_job())
+
+    def __await__(self) -> Generator[Any, None, _T]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> _T:
+        # Unlike in `asyncio.wrap_future`, the job continues when a task that waits is cancelled.
+        loop = asyncio.get_running_loop()
+        is_done = asyncio.Event()
+
+        def tell(_: object) -> None:
+            # The loop may be closed; then nobody waits.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(is_done.set)
+
+        self.add_done_callback(tell)
+        await is_done.wait()
+        return self.result()
+
+
+class AsyncJob(Generic[_T]):
+    """A job for asyncio: see :class:`Job`. ``await job`` returns its result.
+
+    Attributes
+    ----------
+    id : str
+        The id, which finds the job again.
+    kept_for : float or None
+        As in a :class:`Job`.
+    is_new : bool
+        As in a :class:`Job`.
+    """
+
+    def __init__(
+        self, job: Job[_T], on_progress: Callable[[Progress], object] | None = None
+    ) -> None:
+        self._job = job
+        self._on_progress = on_progress
+        self.id = job.id
+        self.kept_for = job.kept_for
+        self.is_new = job.is_new
+
+    def __repr__(self) -> str:
+        return f"<AsyncJob {self.id}>"
+
+    def __await__(self) -> Generator[Any, None, _T]:
+        return self.result().__await__()
+
+    async def result(self, timeout: float | None = None) -> _T:
+        """Wait for the result, as :meth:`Job.result` does."""
+        handler, self._on_progress = self._on_progress, None
+        if handler is not None:
+            self.on_progress(handler)
+        try:
+            return await asyncio.wait_for(self._job._wait(), timeout)
+        except asyncio.TimeoutError:
+            # It raises the error with its text.
+            raise self._job._not_done(timeout) from None
+
+    def on_progress(self, handler: Callable[[Progress], object]) -> None:
+        """Call `handler` with the latest report of the job, and with each later one.
+
+        The handler runs in the event loop.
+        """
+        loop = asyncio.get_running_loop()
+
+        def tell(report: Progress) -> None:
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(handler, report)
+
+        self._job.on_progress(tell)
+
+    async def status(self) -> JobStatus:
+        """Ask the broker how far the job is."""
+        return await asyncio.to_thread(self._job.status)
+
+    async def cancel(self) -> bool:
+        """Cancel the job, as :meth:`Job.cancel` does."""
+        return await asyncio.to_thread(self._job.cancel)
+
+    async def forget(self) -> None:
+        """Give the job up, as :meth:`Job.forget` does."""
+        await asyncio.to_thread(self._job.forget)
+
+
+@dataclass(frozen=True)
+class _JobOptions:
+    """The options of a job that is not submitted yet."""
+
+    key: str | None = None
+    keep: float = _KEEP
+    timeout: float | None = None
+
+
+def _job_id(topic: str, key: str | None) -> str:
+    """Return the id of a new job; with a key, the same one in each program."""
+    bits = secrets.randbits(128)
+    if key is not None:
+        # The length keeps the end of the topic and the begin of the key apart.
+        length = len(topic).to_bytes(8, "big")
+        digest = hashlib.sha256(length + topic.encode() + key.encode()).digest()
+        bits = int.from_bytes(digest[:16], "big")
+    room = _TOPIC_LIMIT - len(topic) - 1
+    if room < 8:
+        room = max(255 - len(topic) - 1, 8)
+    # The topic is the secret, so the number may have fewer bits.
+    context = (bits >> 64) & (_CONTEXT_LIMIT - 1)
+    return f"{topic}.{topic}_{_name(bits)[:room]}.{context}"
+
+
+def _submit(job: Job[_T], request: bytes, options: _JobOptions) -> Job[_T]:
+    """Submit a job."""
+    kept, timeout = job._kept, job._timeout
+    deadline = _deadline(timeout)
+    hold = kept.keep(options.keep, deadline)
+    # Callers have no right to publish notes at a Django broker.
+    takes_notes = hold is not None or kept.is_at_pulsar
+    job.kept_for = None if hold is None else hold.retention
+    is_ours: bool | None = True
+    if options.key is not None and takes_notes:
+        is_ours = kept.is_ours(timeout, deadline)
+        if is_ours is False:
+            return job
+    if not takes_notes:
+        # A Django broker creates the topic for a message that names it.
+        kept.publish({"messageType": "ping"}, b"", deadline)
+    properties: dict[str, Any] = {
+        "messageType": "request",
+        "x_dasf_job": "1",
+        "x_dasf_keep_s": max(int(options.keep), 0),
+    }
+    if options.timeout is not None:
+        properties["x_dasf_timeout_ms"] = int(options.timeout * 1000)
+    if is_ours is None:
+        properties["x_dasf_repeated"] = "1"
+    kept.publish(properties, request, deadline)
+    if takes_notes:
+        kept.note("sent", deadline)
+    job.is_new = kept.is_submitted = True
+    return job
 
 
 class _Caller:
@@ -1882,6 +2779,20 @@ class _Caller:
             raise ResultError(text) from error
         return self._connection.api_info
 
+    def _attached(
+        self,
+        id: str,
+        result: Any,
+        on_progress: Callable[[Progress], object] | None = None,
+    ) -> Job[Any]:
+        kept = _Kept(self._connection, id)
+        if kept.topic != self._connection.topic:
+            topic = self._connection.topic
+            text = f"the job {id} belongs to topic {kept.topic}"
+            raise ValueError(f"{text}, and this client calls topic {topic}")
+        function: _Function[Any] = _Function("the job", result, {})
+        return Job(kept, function, self._timeout, on_progress)
+
 
 def _request(
     function: _Function[_T],
@@ -1922,6 +2833,30 @@ class _BlockingClient(_Caller):
 
     def _api_info(self, deadline: float) -> dict[str, Any]:
         return self._keep_api_info(self._exchange("api_info", b"", deadline))
+
+    @overload
+    def attach(self, id: str) -> Job[Any]: ...
+
+    @overload
+    def attach(self, id: str, result: type[_T]) -> Job[_T]: ...
+
+    @overload
+    def attach(self, id: str, result: object) -> Job[Any]: ...
+
+    def attach(self, id: str, result: Any = Any) -> Job[Any]:
+        """Return the job with an id, which this or another program submitted.
+
+        It does not ask the broker: the methods of the job raise a :class:`NoJobError` if there is
+        none.
+
+        Parameters
+        ----------
+        id : str
+            The ``id`` of the job.
+        result : type, optional
+            The type of the result. Default: any.
+        """
+        return self._attached(id, result, self._on_progress)
 
     def _call(
         self,
@@ -1997,6 +2932,30 @@ class _AsyncClient(_Caller):
     async def _api_info(self, deadline: float) -> dict[str, Any]:
         return self._keep_api_info(await self._exchange("api_info", b"", deadline))
 
+    @overload
+    def attach(self, id: str) -> AsyncJob[Any]: ...
+
+    @overload
+    def attach(self, id: str, result: type[_T]) -> AsyncJob[_T]: ...
+
+    @overload
+    def attach(self, id: str, result: object) -> AsyncJob[Any]: ...
+
+    def attach(self, id: str, result: Any = Any) -> AsyncJob[Any]:
+        """Return the job with an id, which this or another program submitted.
+
+        It does not ask the broker: the methods of the job raise a :class:`NoJobError` if there is
+        none.
+
+        Parameters
+        ----------
+        id : str
+            The ``id`` of the job.
+        result : type, optional
+            The type of the result. Default: any.
+        """
+        return AsyncJob(self._attached(id, result), self._on_progress)
+
     async def _call(
         self,
         function: _Function[_T],
@@ -2053,6 +3012,135 @@ class _AsyncClient(_Caller):
                 # Nobody waits for this. Otherwise `close` does it.
                 with contextlib.suppress(RuntimeError):
                     loop.run_in_executor(None, connection.cancel)
+
+
+class _Submitting:
+    """The common part of the functions that submit jobs, of both clients."""
+
+    def __init__(self, client: _Caller) -> None:
+        self._of = client
+        self._options = _JobOptions()
+
+    def __call__(
+        self,
+        *,
+        key: str | None = None,
+        keep: float = _KEEP,
+        timeout: float | None = None,
+    ) -> Self:
+        """Return the same functions, with other options for their jobs.
+
+        Parameters
+        ----------
+        key : str, optional
+            The name of the job: as long as it is kept, a further submission with this key on the same
+            topic is the same job, by any program, so its function does not run twice. The first
+            submission decides the arguments.
+        keep : float, default: 604800.0
+            How many seconds the broker keeps the job after its last use. The broker may grant less:
+            see ``kept_for`` of the job.
+        timeout : float, optional
+            How many seconds the job may take. Default: without a limit.
+        """
+        other = copy.copy(self)
+        other._options = _JobOptions(key, keep, timeout)
+        return other
+
+    def _job(
+        self,
+        function: _Function[_T],
+        request: bytes,
+        on_progress: Callable[[Progress], object] | None,
+    ) -> Job[_T]:
+        connection = self._of._connection
+        kept = _Kept(connection, _job_id(connection.topic, self._options.key))
+        job = Job(kept, function, self._of._timeout, on_progress)
+        return _submit(job, request, self._options)
+
+    def _check_size(self, request: bytes, api_info: dict[str, Any]) -> None:
+        if self._of._is_on_demand(request, api_info):
+            # The module would ask a caller that may be gone.
+            raise TooLargeError(
+                f"the request of a job has {len(request)} bytes; modules of a group"
+                f" accept at most {_FRAME_LIMIT}"
+            )
+
+
+class _BlockingSubmitting(_Submitting):
+    """The functions of a module that submit jobs, of the blocking client."""
+
+    def __init__(self, client: _BlockingClient) -> None:
+        super().__init__(client)
+        self._client = client
+
+    def _call(
+        self,
+        function: _Function[_T],
+        arguments: dict[str, Any],
+        instance: dict[str, Any] | None = None,
+    ) -> Job[_T]:
+        client = self._client
+        request = _request(function, arguments, instance)
+        if len(request) > _FRAME_LIMIT:
+            deadline = _deadline(client._timeout)
+            api_info = client._connection.api_info or client._api_info(deadline)
+            self._check_size(request, api_info)
+        return self._job(function, request, client._on_progress)
+
+
+class _AsyncSubmitting(_Submitting):
+    """The functions of a module that submit jobs, of the asyncio client."""
+
+    def __init__(self, client: _AsyncClient) -> None:
+        super().__init__(client)
+        self._client = client
+
+    async def _call(
+        self,
+        function: _Function[_T],
+        arguments: dict[str, Any],
+        instance: dict[str, Any] | None = None,
+    ) -> AsyncJob[_T]:
+        client = self._client
+        request = _request(function, arguments, instance)
+        if len(request) > _FRAME_LIMIT:
+            deadline = _deadline(client._timeout)
+            api_info = client._connection.api_info or await client._api_info(deadline)
+            self._check_size(request, api_info)
+        job = await asyncio.to_thread(self._job, function, request, None)
+        return AsyncJob(job, client._on_progress)
+
+
+class _BlockingSubmittingObject:
+    """A class of the module whose methods submit jobs."""
+
+    def __init__(
+        self,
+        submitting: _BlockingSubmitting,
+        constructor: _Arguments,
+        given: dict[str, Any],
+    ) -> None:
+        self._submitting = submitting
+        self._instance = _instance(constructor, given)
+
+    def _call(self, method: _Function[_T], given: dict[str, Any]) -> Job[_T]:
+        return self._submitting._call(method, given, self._instance)
+
+
+class _AsyncSubmittingObject:
+    """A class of the module whose methods submit jobs."""
+
+    def __init__(
+        self,
+        submitting: _AsyncSubmitting,
+        constructor: _Arguments,
+        given: dict[str, Any],
+    ) -> None:
+        self._submitting = submitting
+        self._instance = _instance(constructor, given)
+
+    async def _call(self, method: _Function[_T], given: dict[str, Any]) -> AsyncJob[_T]:
+        return await self._submitting._call(method, given, self._instance)
 
 
 class _BlockingObject:

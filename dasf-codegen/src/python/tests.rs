@@ -106,6 +106,43 @@ fn values_are_literals_of_python() {
     assert_eq!(layout::number("1e400"), "float(\"1e400\")");
 }
 
+#[test]
+fn functions_submit_jobs_of_their_own_names() {
+    let mut description = description();
+    for name in ["submit", "attach", "property", "add"] {
+        let arguments = vec![field("a", Type::Boolean)];
+        let function = function(name, arguments, Type::Boolean);
+        description.functions.push(function);
+    }
+    description.classes.push(Class {
+        name: "Stack".to_owned(),
+        documentation: String::new(),
+        arguments: Vec::new(),
+        is_open: false,
+        methods: vec![function("submit", Vec::new(), Type::Null)],
+        is_deprecated: false,
+    });
+    let text = written(&description);
+    for part in [
+        "class _SubmitStack(_BlockingSubmittingObject):\n",
+        "    def submit(self) -> Job[None]:\n",
+        "    async def submit(self) -> AsyncJob[None]:\n",
+        "    def add(self, a: bool) -> Job[bool]:\n",
+        "    async def add(self, a: bool) -> AsyncJob[bool]:\n",
+        "    def stack(self) -> _SubmitStack:\n",
+        "    def submit(self) -> _Submit:\n",
+        "    def submit(self) -> _AsyncSubmit:\n",
+        "    def submit_(self, a: bool) -> bool:\n",
+        "    def submit_(self, a: bool) -> Job[bool]:\n",
+        "    def attach_(self, a: bool) -> bool:\n",
+    ] {
+        contains(&text, part);
+    }
+    // The decorator is the built-in one.
+    let client = text.split_once("class Client(").unwrap().1;
+    assert!(client.find("@property") < client.find("def property"));
+}
+
 /// The constructor accepts both names.
 #[test]
 fn no_attribute_is_the_name_of_another_field() {
@@ -445,7 +482,7 @@ fn the_file_imports_only_the_names_that_it_uses() {
     let text = write(&description, &[]);
     contains(
         &text,
-        "import copy\nimport datetime\nimport difflib\nimport ipaddress\n",
+        "import copy\nimport datetime\nimport difflib\nimport hashlib\n",
     );
     contains(&text, "import time\nimport uuid\n");
 }

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import concurrent.futures
 import contextlib
 import copy
 import difflib
+import hashlib
 import ipaddress
 import json
 import logging
@@ -27,8 +29,7 @@ import threading
 import time
 import urllib.parse
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import (
     Annotated,
@@ -41,6 +42,7 @@ from typing import (
     Union,
     get_args,
     get_origin,
+    overload,
 )
 
 import websocket
@@ -92,7 +94,7 @@ class JobName(_Model):
     name: str
 
 
-Job: TypeAlias = JobNameMean | JobNameSum | JobName
+Job2: TypeAlias = JobNameMean | JobNameSum | JobName
 
 
 class InsideA(_Model):
@@ -263,7 +265,7 @@ class ClosedSquare(_Model):
 
 
 Closed: TypeAlias = Literal["Round"] | ClosedSquare
-_JOB: _Function[Job] = _Function("job", Job, {"job": Job})
+_JOB: _Function[Job2] = _Function("job", Job2, {"job": Job2})
 _UNTAGGED: _Function[tuple[Inside, Beside]] = _Function(
     "untagged",
     tuple[Inside, Beside],
@@ -283,21 +285,104 @@ _PICTURE: _Function[Picture] = _Function("picture", Picture, {"picture": Picture
 _CLOSED: _Function[Closed] = _Function("closed", Closed, {"closed": Closed})
 
 
+class _Submit(_BlockingSubmitting):
+    """The functions of the module, which submit jobs."""
+
+    def job(self, job: Job2) -> Job[Job2]:
+        """Submit a call of ``job``."""
+        return self._call(_JOB, {"job": job})
+
+    def untagged(self, inside: Inside, beside: Beside) -> Job[tuple[Inside, Beside]]:
+        """Submit a call of ``untagged``."""
+        return self._call(_UNTAGGED, {"inside": inside, "beside": beside})
+
+    def series(self, series: Series, bag: Bag) -> Job[tuple[Series, Bag]]:
+        """Submit a call of ``series``."""
+        return self._call(_SERIES, {"series": series, "bag": bag})
+
+    def others(
+        self,
+        color: Color,
+        event: Event,
+        adjacent: Adjacent,
+        outside: Outside,
+    ) -> Job[tuple[Color, Event, Adjacent, Outside]]:
+        """Submit a call of ``others``."""
+        return self._call(
+            _OTHERS,
+            {"color": color, "event": event, "adjacent": adjacent, "outside": outside},
+        )
+
+    def picture(self, picture: Picture) -> Job[Picture]:
+        """Submit a call of ``picture``."""
+        return self._call(_PICTURE, {"picture": picture})
+
+    def closed(self, closed: Closed) -> Job[Closed]:
+        """Submit a call of ``closed``."""
+        return self._call(_CLOSED, {"closed": closed})
+
+
+class _AsyncSubmit(_AsyncSubmitting):
+    """The functions of the module, which submit jobs."""
+
+    async def job(self, job: Job2) -> AsyncJob[Job2]:
+        """Submit a call of ``job``."""
+        return await self._call(_JOB, {"job": job})
+
+    async def untagged(
+        self,
+        inside: Inside,
+        beside: Beside,
+    ) -> AsyncJob[tuple[Inside, Beside]]:
+        """Submit a call of ``untagged``."""
+        return await self._call(_UNTAGGED, {"inside": inside, "beside": beside})
+
+    async def series(self, series: Series, bag: Bag) -> AsyncJob[tuple[Series, Bag]]:
+        """Submit a call of ``series``."""
+        return await self._call(_SERIES, {"series": series, "bag": bag})
+
+    async def others(
+        self,
+        color: Color,
+        event: Event,
+        adjacent: Adjacent,
+        outside: Outside,
+    ) -> AsyncJob[tuple[Color, Event, Adjacent, Outside]]:
+        """Submit a call of ``others``."""
+        return await self._call(
+            _OTHERS,
+            {"color": color, "event": event, "adjacent": adjacent, "outside": outside},
+        )
+
+    async def picture(self, picture: Picture) -> AsyncJob[Picture]:
+        """Submit a call of ``picture``."""
+        return await self._call(_PICTURE, {"picture": picture})
+
+    async def closed(self, closed: Closed) -> AsyncJob[Closed]:
+        """Submit a call of ``closed``."""
+        return await self._call(_CLOSED, {"closed": closed})
+
+
 class Client(_BlockingClient):
     """The blocking client of the DASF module ``forms``."""
 
     _topic = "forms"
 
-    def job(self, job: Job) -> Job:
+    @property
+    def submit(self) -> _Submit:
+        """The same functions, which submit their calls as jobs."""
+        return _Submit(self)
+
+    def job(self, job: Job2) -> Job2:
         """A struct with an enum in it that may be missing.
 
         Parameters
         ----------
-        job : Job
+        job : Job2
 
         Returns
         -------
-        Job
+        Job2
         """
         return self._call(_JOB, {"job": job})
 
@@ -386,16 +471,21 @@ class AsyncClient(_AsyncClient):
 
     _topic = "forms"
 
-    async def job(self, job: Job) -> Job:
+    @property
+    def submit(self) -> _AsyncSubmit:
+        """The same functions, which submit their calls as jobs."""
+        return _AsyncSubmit(self)
+
+    async def job(self, job: Job2) -> Job2:
         """A struct with an enum in it that may be missing.
 
         Parameters
         ----------
-        job : Job
+        job : Job2
 
         Returns
         -------
-        Job
+        Job2
         """
         return await self._call(_JOB, {"job": job})
 

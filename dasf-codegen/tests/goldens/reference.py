@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import concurrent.futures
 import contextlib
 import copy
 import datetime
 import difflib
+import hashlib
 import ipaddress
 import json
 import logging
@@ -31,8 +33,7 @@ import threading
 import time
 import urllib.parse
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import (
     Annotated,
@@ -45,6 +46,7 @@ from typing import (
     Union,
     get_args,
     get_origin,
+    overload,
 )
 
 import websocket
@@ -172,6 +174,133 @@ class AsyncGreeter(_AsyncObject):
         return await self._call(_GREETER_TWICE, {"name": name, "times": times})
 
 
+class _SubmitGreeter(_BlockingSubmittingObject):
+    """A greeter."""
+
+    def greet(self, name: str) -> Job[str]:
+        """Submit a call of ``greet``."""
+        return self._call(_GREETER_GREET, {"name": name})
+
+    def twice(self, name: str, *, times: int = _LEFT_OUT) -> Job[list[str]]:
+        """Submit a call of ``twice``."""
+        return self._call(_GREETER_TWICE, {"name": name, "times": times})
+
+
+class _SubmitAsyncGreeter(_AsyncSubmittingObject):
+    """A greeter."""
+
+    async def greet(self, name: str) -> AsyncJob[str]:
+        """Submit a call of ``greet``."""
+        return await self._call(_GREETER_GREET, {"name": name})
+
+    async def twice(self, name: str, *, times: int = _LEFT_OUT) -> AsyncJob[list[str]]:
+        """Submit a call of ``twice``."""
+        return await self._call(_GREETER_TWICE, {"name": name, "times": times})
+
+
+class _Submit(_BlockingSubmitting):
+    """The functions of the module, which submit jobs."""
+
+    def add(self, a: int, *, b: int = _LEFT_OUT) -> Job[int]:
+        """Submit a call of ``add``."""
+        return self._call(_ADD, {"a": a, "b": b})
+
+    def hello(self, name: str, *, lang: Literal["en", "de"] = _LEFT_OUT) -> Job[str]:
+        """Submit a call of ``hello``."""
+        return self._call(_HELLO, {"name": name, "lang": lang})
+
+    def sqrt(self, a: float) -> Job[float]:
+        """Submit a call of ``sqrt``."""
+        return self._call(_SQRT, {"a": a})
+
+    def slow(self, *, n: int = _LEFT_OUT) -> Job[str]:
+        """Submit a call of ``slow``."""
+        return self._call(_SLOW, {"n": n})
+
+    def area(
+        self,
+        points: list[Point],
+        *,
+        scale: float | None = _LEFT_OUT,
+    ) -> Job[dict[str, float]]:
+        """Submit a call of ``area``."""
+        return self._call(_AREA, {"points": points, "scale": scale})
+
+    def fail(self, msg: str) -> Job[Any]:
+        """Submit a call of ``fail``."""
+        return self._call(_FAIL, {"msg": msg})
+
+    def echo(self, data: str) -> Job[str]:
+        """Submit a call of ``echo``."""
+        return self._call(_ECHO, {"data": data})
+
+    def when(self, t: datetime.datetime) -> Job[datetime.datetime]:
+        """Submit a call of ``when``."""
+        return self._call(_WHEN, {"t": t})
+
+    def none(self) -> Job[Any]:
+        """Submit a call of ``none``."""
+        return self._call(_NONE, {})
+
+    def greeter(self, *, greeting: str = _LEFT_OUT) -> _SubmitGreeter:
+        """A greeter."""
+        return _SubmitGreeter(self, _GREETER, {"greeting": greeting})
+
+
+class _AsyncSubmit(_AsyncSubmitting):
+    """The functions of the module, which submit jobs."""
+
+    async def add(self, a: int, *, b: int = _LEFT_OUT) -> AsyncJob[int]:
+        """Submit a call of ``add``."""
+        return await self._call(_ADD, {"a": a, "b": b})
+
+    async def hello(
+        self,
+        name: str,
+        *,
+        lang: Literal["en", "de"] = _LEFT_OUT,
+    ) -> AsyncJob[str]:
+        """Submit a call of ``hello``."""
+        return await self._call(_HELLO, {"name": name, "lang": lang})
+
+    async def sqrt(self, a: float) -> AsyncJob[float]:
+        """Submit a call of ``sqrt``."""
+        return await self._call(_SQRT, {"a": a})
+
+    async def slow(self, *, n: int = _LEFT_OUT) -> AsyncJob[str]:
+        """Submit a call of ``slow``."""
+        return await self._call(_SLOW, {"n": n})
+
+    async def area(
+        self,
+        points: list[Point],
+        *,
+        scale: float | None = _LEFT_OUT,
+    ) -> AsyncJob[dict[str, float]]:
+        """Submit a call of ``area``."""
+        return await self._call(_AREA, {"points": points, "scale": scale})
+
+    async def fail(self, msg: str) -> AsyncJob[Any]:
+        """Submit a call of ``fail``."""
+        return await self._call(_FAIL, {"msg": msg})
+
+    async def echo(self, data: str) -> AsyncJob[str]:
+        """Submit a call of ``echo``."""
+        return await self._call(_ECHO, {"data": data})
+
+    async def when(self, t: datetime.datetime) -> AsyncJob[datetime.datetime]:
+        """Submit a call of ``when``."""
+        return await self._call(_WHEN, {"t": t})
+
+    async def none(self) -> AsyncJob[Any]:
+        """Submit a call of ``none``."""
+        return await self._call(_NONE, {})
+
+    def greeter(self, *, greeting: str = _LEFT_OUT) -> _SubmitAsyncGreeter:
+        """A greeter."""
+        return _SubmitAsyncGreeter(self, _GREETER, {"greeting": greeting})
+
+
 class Client(_BlockingClient):
     """The blocking client of the DASF module ``test-topic``.
 
@@ -179,6 +308,11 @@ class Client(_BlockingClient):
     """
 
     _topic = "test-topic"
+
+    @property
+    def submit(self) -> _Submit:
+        """The same functions, which submit their calls as jobs."""
+        return _Submit(self)
 
     def add(self, a: int, *, b: int = _LEFT_OUT) -> int:
         """Add two numbers.
@@ -326,6 +460,11 @@ class AsyncClient(_AsyncClient):
     """
 
     _topic = "test-topic"
+
+    @property
+    def submit(self) -> _AsyncSubmit:
+        """The same functions, which submit their calls as jobs."""
+        return _AsyncSubmit(self)
 
     async def add(self, a: int, *, b: int = _LEFT_OUT) -> int:
         """Add two numbers.

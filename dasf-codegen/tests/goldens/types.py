@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import concurrent.futures
 import contextlib
 import copy
 import datetime
 import difflib
+import hashlib
 import ipaddress
 import json
 import logging
@@ -29,8 +31,7 @@ import time
 import uuid
 import urllib.parse
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import (
     Annotated,
@@ -43,6 +44,7 @@ from typing import (
     Union,
     get_args,
     get_origin,
+    overload,
 )
 
 import websocket
@@ -378,10 +380,471 @@ _IDENTIFIERS: _Function[tuple[uuid.UUID, str]] = _Function(
 _JSON: _Function[Any] = _Function("json", Any, {"value": Any})
 
 
+class _Submit(_BlockingSubmitting):
+    """The functions of the module, which submit jobs."""
+
+    def signed(
+        self,
+        a: int,
+        b: int,
+        c: int,
+        d: int,
+        e: int,
+    ) -> Job[tuple[int, int, int, int, int]]:
+        """Submit a call of ``signed``."""
+        return self._call(_SIGNED, {"a": a, "b": b, "c": c, "d": d, "e": e})
+
+    def unsigned(
+        self,
+        a: int,
+        b: int,
+        c: int,
+        d: int,
+        e: int,
+    ) -> Job[tuple[int, int, int, int, int]]:
+        """Submit a call of ``unsigned``."""
+        return self._call(_UNSIGNED, {"a": a, "b": b, "c": c, "d": d, "e": e})
+
+    def wide(self, a: int, b: int) -> Job[tuple[int, int]]:
+        """Submit a call of ``wide``."""
+        return self._call(_WIDE, {"a": a, "b": b})
+
+    def widest(self) -> Job[tuple[int, int]]:
+        """Submit a call of ``widest``."""
+        return self._call(_WIDEST, {})
+
+    def floats(
+        self,
+        a: float,
+        c: float,
+        *,
+        b: float = _LEFT_OUT,
+    ) -> Job[tuple[float, float, float]]:
+        """Submit a call of ``floats``."""
+        return self._call(_FLOATS, {"a": a, "b": b, "c": c})
+
+    def not_a_number(self) -> Job[float]:
+        """Submit a call of ``not_a_number``."""
+        return self._call(_NOT_A_NUMBER, {})
+
+    def truth(self, value: bool, letter: str) -> Job[tuple[bool, str]]:
+        """Submit a call of ``truth``."""
+        return self._call(_TRUTH, {"value": value, "letter": letter})
+
+    def texts(
+        self,
+        owned: str,
+        lent: str,
+        either: str,
+        *,
+        boxed: str = _LEFT_OUT,
+    ) -> Job[list[str]]:
+        """Submit a call of ``texts``."""
+        return self._call(
+            _TEXTS,
+            {"owned": owned, "lent": lent, "either": either, "boxed": boxed},
+        )
+
+    def lists(
+        self,
+        owned: list[float],
+        lent: list[int],
+        fixed: list[int],
+        set: set[str],
+    ) -> Job[tuple[list[float], list[int], list[int], set[str]]]:
+        """Submit a call of ``lists``."""
+        return self._call(
+            _LISTS,
+            {"owned": owned, "lent": lent, "fixed": fixed, "set": set},
+        )
+
+    def tuples(
+        self,
+        pair: tuple[str, int],
+        nested: tuple[tuple[int], list[float]],
+    ) -> Job[tuple[tuple[str, int], tuple[tuple[int], list[float]]]]:
+        """Submit a call of ``tuples``."""
+        return self._call(_TUPLES, {"pair": pair, "nested": nested})
+
+    def options(
+        self,
+        *,
+        a: int | None = _LEFT_OUT,
+        b: int | None = _LEFT_OUT,
+        c: list[str] | None = _LEFT_OUT,
+    ) -> Job[tuple[int | None, int | None, list[str] | None]]:
+        """Submit a call of ``options``."""
+        return self._call(_OPTIONS, {"a": a, "b": b, "c": c})
+
+    def maps(
+        self,
+        named: dict[str, float],
+        numbered: dict[str, str],
+    ) -> Job[tuple[dict[str, float], dict[str, str]]]:
+        """Submit a call of ``maps``."""
+        return self._call(_MAPS, {"named": named, "numbered": numbered})
+
+    def wrapped(
+        self,
+        boxed: float,
+        newtype: Metres,
+        slice: list[int],
+    ) -> Job[tuple[float, Metres, list[int]]]:
+        """Submit a call of ``wrapped``."""
+        return self._call(
+            _WRAPPED,
+            {"boxed": boxed, "newtype": newtype, "slice": slice},
+        )
+
+    def nothing(self) -> Job[None]:
+        """Submit a call of ``nothing``."""
+        return self._call(_NOTHING, {})
+
+    def structs(self, position: Position) -> Job[Position]:
+        """Submit a call of ``structs``."""
+        return self._call(_STRUCTS, {"position": position})
+
+    def enums(
+        self,
+        unit: Kind,
+        external: list[External],
+        internal: Internal,
+        adjacent: Adjacent,
+        untagged: list[Untagged],
+    ) -> Job[EnumsResult]:
+        """Submit a call of ``enums``."""
+        return self._call(
+            _ENUMS,
+            {
+                "unit": unit,
+                "external": external,
+                "internal": internal,
+                "adjacent": adjacent,
+                "untagged": untagged,
+            },
+        )
+
+    def recursive(self, folder: Folder) -> Job[Folder]:
+        """Submit a call of ``recursive``."""
+        return self._call(_RECURSIVE, {"folder": folder})
+
+    def paths(
+        self,
+        alias: list[Place],
+        place: Place,
+        own: Metres,
+    ) -> Job[tuple[list[Place], Place, Metres]]:
+        """Submit a call of ``paths``."""
+        return self._call(_PATHS, {"alias": alias, "place": place, "own": own})
+
+    def generics(self, numbers: Pair, places: Pair2) -> Job[tuple[Pair, Pair2]]:
+        """Submit a call of ``generics``."""
+        return self._call(_GENERICS, {"numbers": numbers, "places": places})
+
+    def chrono_dates(
+        self,
+        instant: datetime.datetime,
+        local: datetime.datetime,
+        naive: str,
+        date: datetime.date,
+        time: str,
+    ) -> Job[ChronoDatesResult]:
+        """Submit a call of ``chrono_dates``."""
+        return self._call(
+            _CHRONO_DATES,
+            {
+                "instant": instant,
+                "local": local,
+                "naive": naive,
+                "date": date,
+                "time": time,
+            },
+        )
+
+    def time_dates(
+        self,
+        instant: datetime.datetime,
+        naive: str,
+        date: datetime.date,
+        time: str,
+    ) -> Job[tuple[datetime.datetime, str, datetime.date, str]]:
+        """Submit a call of ``time_dates``."""
+        return self._call(
+            _TIME_DATES,
+            {"instant": instant, "naive": naive, "date": date, "time": time},
+        )
+
+    def bytes_(
+        self,
+        owned: bytes,
+        shared: bytes,
+        picture: Picture,
+    ) -> Job[tuple[bytes, bytes, Picture]]:
+        """Submit a call of ``bytes_``."""
+        return self._call(
+            _BYTES,
+            {"owned": owned, "shared": shared, "picture": picture},
+        )
+
+    def arrays(
+        self,
+        line: list[int],
+        field: list[list[float]],
+        any: list[Any],
+    ) -> Job[tuple[list[int], list[list[float]], list[Any]]]:
+        """Submit a call of ``arrays``."""
+        return self._call(_ARRAYS, {"line": line, "field": field, "any": any})
+
+    def identifiers(self, id: uuid.UUID, url: str) -> Job[tuple[uuid.UUID, str]]:
+        """Submit a call of ``identifiers``."""
+        return self._call(_IDENTIFIERS, {"id": id, "url": url})
+
+    def json(self, value: Any) -> Job[Any]:
+        """Submit a call of ``json``."""
+        return self._call(_JSON, {"value": value})
+
+
+class _AsyncSubmit(_AsyncSubmitting):
+    """The functions of the module, which submit jobs."""
+
+    async def signed(
+        self,
+        a: int,
+        b: int,
+        c: int,
+        d: int,
+        e: int,
+    ) -> AsyncJob[tuple[int, int, int, int, int]]:
+        """Submit a call of ``signed``."""
+        return await self._call(_SIGNED, {"a": a, "b": b, "c": c, "d": d, "e": e})
+
+    async def unsigned(
+        self,
+        a: int,
+        b: int,
+        c: int,
+        d: int,
+        e: int,
+    ) -> AsyncJob[tuple[int, int, int, int, int]]:
+        """Submit a call of ``unsigned``."""
+        return await self._call(_UNSIGNED, {"a": a, "b": b, "c": c, "d": d, "e": e})
+
+    async def wide(self, a: int, b: int) -> AsyncJob[tuple[int, int]]:
+        """Submit a call of ``wide``."""
+        return await self._call(_WIDE, {"a": a, "b": b})
+
+    async def widest(self) -> AsyncJob[tuple[int, int]]:
+        """Submit a call of ``widest``."""
+        return await self._call(_WIDEST, {})
+
+    async def floats(
+        self,
+        a: float,
+        c: float,
+        *,
+        b: float = _LEFT_OUT,
+    ) -> AsyncJob[tuple[float, float, float]]:
+        """Submit a call of ``floats``."""
+        return await self._call(_FLOATS, {"a": a, "b": b, "c": c})
+
+    async def not_a_number(self) -> AsyncJob[float]:
+        """Submit a call of ``not_a_number``."""
+        return await self._call(_NOT_A_NUMBER, {})
+
+    async def truth(self, value: bool, letter: str) -> AsyncJob[tuple[bool, str]]:
+        """Submit a call of ``truth``."""
+        return await self._call(_TRUTH, {"value": value, "letter": letter})
+
+    async def texts(
+        self,
+        owned: str,
+        lent: str,
+        either: str,
+        *,
+        boxed: str = _LEFT_OUT,
+    ) -> AsyncJob[list[str]]:
+        """Submit a call of ``texts``."""
+        return await self._call(
+            _TEXTS,
+            {"owned": owned, "lent": lent, "either": either, "boxed": boxed},
+        )
+
+    async def lists(
+        self,
+        owned: list[float],
+        lent: list[int],
+        fixed: list[int],
+        set: set[str],
+    ) -> AsyncJob[tuple[list[float], list[int], list[int], set[str]]]:
+        """Submit a call of ``lists``."""
+        return await self._call(
+            _LISTS,
+            {"owned": owned, "lent": lent, "fixed": fixed, "set": set},
+        )
+
+    async def tuples(
+        self,
+        pair: tuple[str, int],
+        nested: tuple[tuple[int], list[float]],
+    ) -> AsyncJob[tuple[tuple[str, int], tuple[tuple[int], list[float]]]]:
+        """Submit a call of ``tuples``."""
+        return await self._call(_TUPLES, {"pair": pair, "nested": nested})
+
+    async def options(
+        self,
+        *,
+        a: int | None = _LEFT_OUT,
+        b: int | None = _LEFT_OUT,
+        c: list[str] | None = _LEFT_OUT,
+    ) -> AsyncJob[tuple[int | None, int | None, list[str] | None]]:
+        """Submit a call of ``options``."""
+        return await self._call(_OPTIONS, {"a": a, "b": b, "c": c})
+
+    async def maps(
+        self,
+        named: dict[str, float],
+        numbered: dict[str, str],
+    ) -> AsyncJob[tuple[dict[str, float], dict[str, str]]]:
+        """Submit a call of ``maps``."""
+        return await self._call(_MAPS, {"named": named, "numbered": numbered})
+
+    async def wrapped(
+        self,
+        boxed: float,
+        newtype: Metres,
+        slice: list[int],
+    ) -> AsyncJob[tuple[float, Metres, list[int]]]:
+        """Submit a call of ``wrapped``."""
+        return await self._call(
+            _WRAPPED,
+            {"boxed": boxed, "newtype": newtype, "slice": slice},
+        )
+
+    async def nothing(self) -> AsyncJob[None]:
+        """Submit a call of ``nothing``."""
+        return await self._call(_NOTHING, {})
+
+    async def structs(self, position: Position) -> AsyncJob[Position]:
+        """Submit a call of ``structs``."""
+        return await self._call(_STRUCTS, {"position": position})
+
+    async def enums(
+        self,
+        unit: Kind,
+        external: list[External],
+        internal: Internal,
+        adjacent: Adjacent,
+        untagged: list[Untagged],
+    ) -> AsyncJob[EnumsResult]:
+        """Submit a call of ``enums``."""
+        return await self._call(
+            _ENUMS,
+            {
+                "unit": unit,
+                "external": external,
+                "internal": internal,
+                "adjacent": adjacent,
+                "untagged": untagged,
+            },
+        )
+
+    async def recursive(self, folder: Folder) -> AsyncJob[Folder]:
+        """Submit a call of ``recursive``."""
+        return await self._call(_RECURSIVE, {"folder": folder})
+
+    async def paths(
+        self,
+        alias: list[Place],
+        place: Place,
+        own: Metres,
+    ) -> AsyncJob[tuple[list[Place], Place, Metres]]:
+        """Submit a call of ``paths``."""
+        return await self._call(_PATHS, {"alias": alias, "place": place, "own": own})
+
+    async def generics(
+        self,
+        numbers: Pair,
+        places: Pair2,
+    ) -> AsyncJob[tuple[Pair, Pair2]]:
+        """Submit a call of ``generics``."""
+        return await self._call(_GENERICS, {"numbers": numbers, "places": places})
+
+    async def chrono_dates(
+        self,
+        instant: datetime.datetime,
+        local: datetime.datetime,
+        naive: str,
+        date: datetime.date,
+        time: str,
+    ) -> AsyncJob[ChronoDatesResult]:
+        """Submit a call of ``chrono_dates``."""
+        return await self._call(
+            _CHRONO_DATES,
+            {
+                "instant": instant,
+                "local": local,
+                "naive": naive,
+                "date": date,
+                "time": time,
+            },
+        )
+
+    async def time_dates(
+        self,
+        instant: datetime.datetime,
+        naive: str,
+        date: datetime.date,
+        time: str,
+    ) -> AsyncJob[tuple[datetime.datetime, str, datetime.date, str]]:
+        """Submit a call of ``time_dates``."""
+        return await self._call(
+            _TIME_DATES,
+            {"instant": instant, "naive": naive, "date": date, "time": time},
+        )
+
+    async def bytes_(
+        self,
+        owned: bytes,
+        shared: bytes,
+        picture: Picture,
+    ) -> AsyncJob[tuple[bytes, bytes, Picture]]:
+        """Submit a call of ``bytes_``."""
+        return await self._call(
+            _BYTES,
+            {"owned": owned, "shared": shared, "picture": picture},
+        )
+
+    async def arrays(
+        self,
+        line: list[int],
+        field: list[list[float]],
+        any: list[Any],
+    ) -> AsyncJob[tuple[list[int], list[list[float]], list[Any]]]:
+        """Submit a call of ``arrays``."""
+        return await self._call(_ARRAYS, {"line": line, "field": field, "any": any})
+
+    async def identifiers(
+        self,
+        id: uuid.UUID,
+        url: str,
+    ) -> AsyncJob[tuple[uuid.UUID, str]]:
+        """Submit a call of ``identifiers``."""
+        return await self._call(_IDENTIFIERS, {"id": id, "url": url})
+
+    async def json(self, value: Any) -> AsyncJob[Any]:
+        """Submit a call of ``json``."""
+        return await self._call(_JSON, {"value": value})
+
+
 class Client(_BlockingClient):
     """The blocking client of the DASF module ``types``."""
 
     _topic = "types"
+
+    @property
+    def submit(self) -> _Submit:
+        """The same functions, which submit their calls as jobs."""
+        return _Submit(self)
 
     def signed(
         self,
@@ -871,6 +1334,11 @@ class AsyncClient(_AsyncClient):
     """The asyncio client of the DASF module ``types``."""
 
     _topic = "types"
+
+    @property
+    def submit(self) -> _AsyncSubmit:
+        """The same functions, which submit their calls as jobs."""
+        return _AsyncSubmit(self)
 
     async def signed(
         self,

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import concurrent.futures
 import contextlib
 import copy
 import datetime
 import difflib
+import hashlib
 import ipaddress
 import json
 import logging
@@ -31,8 +33,7 @@ import threading
 import time
 import urllib.parse
 import warnings
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import (
     Annotated,
@@ -45,6 +46,7 @@ from typing import (
     Union,
     get_args,
     get_origin,
+    overload,
 )
 
 import websocket
@@ -489,6 +491,505 @@ class AsyncClient3(_AsyncObject):
     """The class ``Client`` of the module."""
 
 
+class _SubmitMatch(_BlockingSubmittingObject):
+    """A class named by a keyword."""
+
+    def call(self, call: int, *, instance: int = _LEFT_OUT) -> Job[int]:
+        """Submit a call of ``call``."""
+        return self._call(_MATCH_CALL, {"call": call, "instance": instance})
+
+    def close(self) -> Job[str]:
+        """Submit a call of ``close``."""
+        return self._call(_MATCH_CLOSE, {})
+
+    def instance(self) -> Job[int]:
+        """Submit a call of ``instance``."""
+        return self._call(_MATCH_INSTANCE, {})
+
+
+class _SubmitClient3(_BlockingSubmittingObject):
+    """The class ``Client`` of the module."""
+
+
+class _SubmitAsyncMatch(_AsyncSubmittingObject):
+    """A class named by a keyword."""
+
+    async def call(self, call: int, *, instance: int = _LEFT_OUT) -> AsyncJob[int]:
+        """Submit a call of ``call``."""
+        return await self._call(_MATCH_CALL, {"call": call, "instance": instance})
+
+    async def close(self) -> AsyncJob[str]:
+        """Submit a call of ``close``."""
+        return await self._call(_MATCH_CLOSE, {})
+
+    async def instance(self) -> AsyncJob[int]:
+        """Submit a call of ``instance``."""
+        return await self._call(_MATCH_INSTANCE, {})
+
+
+class _SubmitAsyncClient3(_AsyncSubmittingObject):
+    """The class ``Client`` of the module."""
+
+
+class _Submit(_BlockingSubmitting):
+    """The functions of the module, which submit jobs."""
+
+    def match(
+        self,
+        type: str,
+        *,
+        self_: int = _LEFT_OUT,
+        class_: bool = _LEFT_OUT,
+        in_: float = _LEFT_OUT,
+    ) -> Job[str]:
+        """Submit a call of ``match``."""
+        return self._call(
+            _MATCH,
+            {"type": type, "self": self_, "class": class_, "in": in_},
+        )
+
+    def close_(self) -> Job[bool]:
+        """Submit a call of ``close_``."""
+        return self._call(_CLOSE, {})
+
+    def connect(self) -> Job[bool]:
+        """Submit a call of ``connect``."""
+        return self._call(_CONNECT, {})
+
+    def builder(self) -> Job[bool]:
+        """Submit a call of ``builder``."""
+        return self._call(_BUILDER, {})
+
+    def ping_(
+        self,
+        *,
+        timeout: float = _LEFT_OUT,
+        send: int = _LEFT_OUT,
+        on_progress: bool = _LEFT_OUT,
+    ) -> Job[float]:
+        """Submit a call of ``ping_``."""
+        return self._call(
+            _PING,
+            {"timeout": timeout, "send": send, "on_progress": on_progress},
+        )
+
+    def api_info_(self) -> Job[str]:
+        """Submit a call of ``api_info_``."""
+        return self._call(_API_INFO, {})
+
+    def constructor(self, to_string: str, *, proto: str = _LEFT_OUT) -> Job[str]:
+        """Submit a call of ``constructor``."""
+        return self._call(_CONSTRUCTOR, {"toString": to_string, "__proto__": proto})
+
+    def foo_bar(self, a_b: int, a_b2: int, *, a_b3: int = _LEFT_OUT) -> Job[int]:
+        """Submit a call of ``foo_bar``."""
+        return self._call(_FOO_BAR, {"a-b": a_b, "a.b": a_b2, "a b": a_b3})
+
+    def foo_bar2(
+        self,
+        x2m: float,
+        größe: float,
+        *,
+        世: float = _LEFT_OUT,
+    ) -> Job[float]:
+        """Submit a call of ``foo_bar2``."""
+        return self._call(_FOO_BAR2, {"2m": x2m, "größe": größe, "世": 世})
+
+    def private(self, x: int, x2: int) -> Job[int]:
+        """Submit a call of ``private``."""
+        return self._call(_PRIVATE, {"_x": x, "__x": x2})
+
+    @deprecated("The module marks this as deprecated.")
+    def docs(self, a: str) -> Job[None]:
+        """Submit a call of ``docs``."""
+        return self._call(_DOCS, {"a": a})
+
+    def evaluate(self, expression: Expr) -> Job[Expr]:
+        """Submit a call of ``evaluate``."""
+        return self._call(_EVALUATE, {"expression": expression})
+
+    def json(self, value: Json) -> Job[Json]:
+        """Submit a call of ``json``."""
+        return self._call(_JSON, {"value": value})
+
+    def nodes(self, first: Node, *, nest: Nest = _LEFT_OUT) -> Job[Node]:
+        """Submit a call of ``nodes``."""
+        return self._call(_NODES, {"first": first, "nest": nest})
+
+    def types(self, a: Client2, b: Option, c: BoxInt, d: Error) -> Job[Promise]:
+        """Submit a call of ``types``."""
+        return self._call(_TYPES, {"a": a, "b": b, "c": c, "d": d})
+
+    def mixed(
+        self,
+        a: Literal["x", 1, True] | None,
+        b: datetime.datetime | int | list[str],
+        d: Any,
+        *,
+        c: int | None = _LEFT_OUT,
+        e: Any = _LEFT_OUT,
+        f: Any = _LEFT_OUT,
+        g: Any = _LEFT_OUT,
+    ) -> Job[int | None]:
+        """Submit a call of ``mixed``."""
+        return self._call(
+            _MIXED,
+            {"a": a, "b": b, "c": c, "d": d, "e": e, "f": f, "g": g},
+        )
+
+    def limits(
+        self,
+        a: float,
+        b: str,
+        c: list[int],
+        *,
+        d: int = _LEFT_OUT,
+        e: dict[str, float] = _LEFT_OUT,
+        g: str = _LEFT_OUT,
+    ) -> Job[float]:
+        """Submit a call of ``limits``."""
+        return self._call(_LIMITS, {"a": a, "b": b, "c": c, "d": d, "e": e, "g": g})
+
+    def merged(self, value: MergedValue, *, alone: Base = _LEFT_OUT) -> Job[int]:
+        """Submit a call of ``merged``."""
+        return self._call(_MERGED, {"value": value, "alone": alone})
+
+    def lost(self, a: Any, *, b: Circle = _LEFT_OUT) -> Job[Any]:
+        """Submit a call of ``lost``."""
+        return self._call(_LOST, {"a": a, "b": b})
+
+    def tuple_(
+        self,
+        t: tuple[int, str],
+        u: tuple[float],
+        *,
+        s: set[str] = _LEFT_OUT,
+    ) -> Job[TupleResult]:
+        """Submit a call of ``tuple_``."""
+        return self._call(_TUPLE, {"t": t, "u": u, "s": s})
+
+    def many(
+        self,
+        a: int,
+        b: int,
+        c: int,
+        d: int,
+        e: int,
+        f: int,
+        g: int,
+        h: int,
+        i: int,
+        j: int,
+    ) -> Job[int]:
+        """Submit a call of ``many``."""
+        return self._call(
+            _MANY,
+            {
+                "a": a,
+                "b": b,
+                "c": c,
+                "d": d,
+                "e": e,
+                "f": f,
+                "g": g,
+                "h": h,
+                "i": i,
+                "j": j,
+            },
+        )
+
+    def observe(self, n: int) -> Job[int]:
+        """Submit a call of ``observe``."""
+        return self._call(_OBSERVE, {"n": n})
+
+    def references(self, a: Größe, b: GridT, c: ABC) -> Job[tuple[Größe, GridT, ABC]]:
+        """Submit a call of ``references``."""
+        return self._call(_REFERENCES, {"a": a, "b": b, "c": c})
+
+    def hidden(self, a: X, *, b: str = _LEFT_OUT) -> Job[X]:
+        """Submit a call of ``hidden``."""
+        return self._call(_HIDDEN, {"a": a, "b\u202e": b})
+
+    def versions(
+        self,
+        a: Version1 | Version2 | Cat | Plain,
+    ) -> Job[list[Version1 | Version2 | Cat | Plain]]:
+        """Submit a call of ``versions``."""
+        return self._call(_VERSIONS, {"a": a})
+
+    def defaults(self, a: Opt, *, rate: float = _LEFT_OUT) -> Job[Opt]:
+        """Submit a call of ``defaults``."""
+        return self._call(_DEFAULTS, {"a": a, "rate": rate})
+
+    def patterns(self, a: Named) -> Job[Named]:
+        """Submit a call of ``patterns``."""
+        return self._call(_PATTERNS, {"a": a})
+
+    def match2(
+        self,
+        call: int,
+        *,
+        instance: int = _LEFT_OUT,
+        close: str = _LEFT_OUT,
+    ) -> _SubmitMatch:
+        """A class named by a keyword."""
+        return _SubmitMatch(
+            self,
+            _MATCH2,
+            {"call": call, "instance": instance, "close": close},
+        )
+
+    def client(self) -> _SubmitClient3:
+        """The class ``Client`` of the module."""
+        return _SubmitClient3(self, _CLIENT, {})
+
+
+class _AsyncSubmit(_AsyncSubmitting):
+    """The functions of the module, which submit jobs."""
+
+    async def match(
+        self,
+        type: str,
+        *,
+        self_: int = _LEFT_OUT,
+        class_: bool = _LEFT_OUT,
+        in_: float = _LEFT_OUT,
+    ) -> AsyncJob[str]:
+        """Submit a call of ``match``."""
+        return await self._call(
+            _MATCH,
+            {"type": type, "self": self_, "class": class_, "in": in_},
+        )
+
+    async def close_(self) -> AsyncJob[bool]:
+        """Submit a call of ``close_``."""
+        return await self._call(_CLOSE, {})
+
+    async def connect(self) -> AsyncJob[bool]:
+        """Submit a call of ``connect``."""
+        return await self._call(_CONNECT, {})
+
+    async def builder(self) -> AsyncJob[bool]:
+        """Submit a call of ``builder``."""
+        return await self._call(_BUILDER, {})
+
+    async def ping_(
+        self,
+        *,
+        timeout: float = _LEFT_OUT,
+        send: int = _LEFT_OUT,
+        on_progress: bool = _LEFT_OUT,
+    ) -> AsyncJob[float]:
+        """Submit a call of ``ping_``."""
+        return await self._call(
+            _PING,
+            {"timeout": timeout, "send": send, "on_progress": on_progress},
+        )
+
+    async def api_info_(self) -> AsyncJob[str]:
+        """Submit a call of ``api_info_``."""
+        return await self._call(_API_INFO, {})
+
+    async def constructor(
+        self,
+        to_string: str,
+        *,
+        proto: str = _LEFT_OUT,
+    ) -> AsyncJob[str]:
+        """Submit a call of ``constructor``."""
+        return await self._call(
+            _CONSTRUCTOR,
+            {"toString": to_string, "__proto__": proto},
+        )
+
+    async def foo_bar(
+        self,
+        a_b: int,
+        a_b2: int,
+        *,
+        a_b3: int = _LEFT_OUT,
+    ) -> AsyncJob[int]:
+        """Submit a call of ``foo_bar``."""
+        return await self._call(_FOO_BAR, {"a-b": a_b, "a.b": a_b2, "a b": a_b3})
+
+    async def foo_bar2(
+        self,
+        x2m: float,
+        größe: float,
+        *,
+        世: float = _LEFT_OUT,
+    ) -> AsyncJob[float]:
+        """Submit a call of ``foo_bar2``."""
+        return await self._call(_FOO_BAR2, {"2m": x2m, "größe": größe, "世": 世})
+
+    async def private(self, x: int, x2: int) -> AsyncJob[int]:
+        """Submit a call of ``private``."""
+        return await self._call(_PRIVATE, {"_x": x, "__x": x2})
+
+    @deprecated("The module marks this as deprecated.")
+    async def docs(self, a: str) -> AsyncJob[None]:
+        """Submit a call of ``docs``."""
+        return await self._call(_DOCS, {"a": a})
+
+    async def evaluate(self, expression: Expr) -> AsyncJob[Expr]:
+        """Submit a call of ``evaluate``."""
+        return await self._call(_EVALUATE, {"expression": expression})
+
+    async def json(self, value: Json) -> AsyncJob[Json]:
+        """Submit a call of ``json``."""
+        return await self._call(_JSON, {"value": value})
+
+    async def nodes(self, first: Node, *, nest: Nest = _LEFT_OUT) -> AsyncJob[Node]:
+        """Submit a call of ``nodes``."""
+        return await self._call(_NODES, {"first": first, "nest": nest})
+
+    async def types(
+        self,
+        a: Client2,
+        b: Option,
+        c: BoxInt,
+        d: Error,
+    ) -> AsyncJob[Promise]:
+        """Submit a call of ``types``."""
+        return await self._call(_TYPES, {"a": a, "b": b, "c": c, "d": d})
+
+    async def mixed(
+        self,
+        a: Literal["x", 1, True] | None,
+        b: datetime.datetime | int | list[str],
+        d: Any,
+        *,
+        c: int | None = _LEFT_OUT,
+        e: Any = _LEFT_OUT,
+        f: Any = _LEFT_OUT,
+        g: Any = _LEFT_OUT,
+    ) -> AsyncJob[int | None]:
+        """Submit a call of ``mixed``."""
+        return await self._call(
+            _MIXED,
+            {"a": a, "b": b, "c": c, "d": d, "e": e, "f": f, "g": g},
+        )
+
+    async def limits(
+        self,
+        a: float,
+        b: str,
+        c: list[int],
+        *,
+        d: int = _LEFT_OUT,
+        e: dict[str, float] = _LEFT_OUT,
+        g: str = _LEFT_OUT,
+    ) -> AsyncJob[float]:
+        """Submit a call of ``limits``."""
+        return await self._call(
+            _LIMITS,
+            {"a": a, "b": b, "c": c, "d": d, "e": e, "g": g},
+        )
+
+    async def merged(
+        self,
+        value: MergedValue,
+        *,
+        alone: Base = _LEFT_OUT,
+    ) -> AsyncJob[int]:
+        """Submit a call of ``merged``."""
+        return await self._call(_MERGED, {"value": value, "alone": alone})
+
+    async def lost(self, a: Any, *, b: Circle = _LEFT_OUT) -> AsyncJob[Any]:
+        """Submit a call of ``lost``."""
+        return await self._call(_LOST, {"a": a, "b": b})
+
+    async def tuple_(
+        self,
+        t: tuple[int, str],
+        u: tuple[float],
+        *,
+        s: set[str] = _LEFT_OUT,
+    ) -> AsyncJob[TupleResult]:
+        """Submit a call of ``tuple_``."""
+        return await self._call(_TUPLE, {"t": t, "u": u, "s": s})
+
+    async def many(
+        self,
+        a: int,
+        b: int,
+        c: int,
+        d: int,
+        e: int,
+        f: int,
+        g: int,
+        h: int,
+        i: int,
+        j: int,
+    ) -> AsyncJob[int]:
+        """Submit a call of ``many``."""
+        return await self._call(
+            _MANY,
+            {
+                "a": a,
+                "b": b,
+                "c": c,
+                "d": d,
+                "e": e,
+                "f": f,
+                "g": g,
+                "h": h,
+                "i": i,
+                "j": j,
+            },
+        )
+
+    async def observe(self, n: int) -> AsyncJob[int]:
+        """Submit a call of ``observe``."""
+        return await self._call(_OBSERVE, {"n": n})
+
+    async def references(
+        self,
+        a: Größe,
+        b: GridT,
+        c: ABC,
+    ) -> AsyncJob[tuple[Größe, GridT, ABC]]:
+        """Submit a call of ``references``."""
+        return await self._call(_REFERENCES, {"a": a, "b": b, "c": c})
+
+    async def hidden(self, a: X, *, b: str = _LEFT_OUT) -> AsyncJob[X]:
+        """Submit a call of ``hidden``."""
+        return await self._call(_HIDDEN, {"a": a, "b\u202e": b})
+
+    async def versions(
+        self,
+        a: Version1 | Version2 | Cat | Plain,
+    ) -> AsyncJob[list[Version1 | Version2 | Cat | Plain]]:
+        """Submit a call of ``versions``."""
+        return await self._call(_VERSIONS, {"a": a})
+
+    async def defaults(self, a: Opt, *, rate: float = _LEFT_OUT) -> AsyncJob[Opt]:
+        """Submit a call of ``defaults``."""
+        return await self._call(_DEFAULTS, {"a": a, "rate": rate})
+
+    async def patterns(self, a: Named) -> AsyncJob[Named]:
+        """Submit a call of ``patterns``."""
+        return await self._call(_PATTERNS, {"a": a})
+
+    def match2(
+        self,
+        call: int,
+        *,
+        instance: int = _LEFT_OUT,
+        close: str = _LEFT_OUT,
+    ) -> _SubmitAsyncMatch:
+        """A class named by a keyword."""
+        return _SubmitAsyncMatch(
+            self,
+            _MATCH2,
+            {"call": call, "instance": instance, "close": close},
+        )
+
+    def client(self) -> _SubmitAsyncClient3:
+        """The class ``Client`` of the module."""
+        return _SubmitAsyncClient3(self, _CLIENT, {})
+
+
 class Client(_BlockingClient):
     """The blocking client of the DASF module ``unusual``.
 
@@ -496,6 +997,11 @@ class Client(_BlockingClient):
     """
 
     _topic = "unusual"
+
+    @property
+    def submit(self) -> _Submit:
+        """The same functions, which submit their calls as jobs."""
+        return _Submit(self)
 
     def match(
         self,
@@ -1013,6 +1519,11 @@ class AsyncClient(_AsyncClient):
     """
 
     _topic = "unusual"
+
+    @property
+    def submit(self) -> _AsyncSubmit:
+        """The same functions, which submit their calls as jobs."""
+        return _AsyncSubmit(self)
 
     async def match(
         self,

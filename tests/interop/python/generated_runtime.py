@@ -1146,8 +1146,91 @@ def patterns() -> None:
     assert texts.validate_python("b") == "b"
 
 
+def records_of_jobs() -> None:
+    kept = client._Kept(connection(), "demo.demo_x1.7")
+
+    def add(record: Any, kind: str, text: str = "", **properties: Any) -> None:
+        own = {"messageType": kind, "requestContext": "7", **properties}
+        record.add(own, in_base64(text.encode()))
+
+    def state(record: Any) -> str:
+        return str(record.status())
+
+    def note(record: Any, state: str, reader: str = "") -> None:
+        add(record, "job", x_dasf_job_state=state, x_dasf_reader=reader)
+
+    report = client.Progress(step_message="step", steps=2).model_dump_json()
+    record: Any = client._Record(kept)
+    assert not record.is_known and not record.is_sent()
+    for name in ("one", "two", "one"):
+        note(record, "submitting", name)
+    assert record.submitters == ["one", "two"] and not record.is_sent()
+    note(record, "sent")
+    assert record.is_sent() and state(record) == "waiting"
+    add(record, "progress", x_dasf_job_state="accepted")
+    assert state(record) == "accepted"
+    add(record, "progress", x_dasf_job_state="running")
+    assert state(record) == "running"
+    add(record, "response", "5", requestContext="8")
+    add(record, "response", "5", source_topic="other")
+    add(record, "progress", "no report")
+    assert state(record) == "running"
+    add(record, "progress", report)
+    assert state(record) == "running, 0%"
+    add(record, "response", "5", source_topic="demo")
+    add(record, "response", "6")
+    note(record, "cancelled")
+    assert state(record) == "done" and record.answer.text == "5"
+
+    record = client._Record(kept)
+    note(record, "cancelled")
+    add(record, "response", "error executing request: no", status="error")
+    assert state(record) == "cancelled"
+    record = client._Record(kept)
+    add(record, "response", "error executing request: no", status="error")
+    assert state(record) == "failed: executing: no"
+
+    # The fragments of several responses, of which one is complete.
+    def piece(index: int, answer: str, text: str) -> None:
+        place = {"fragment": index, "num_fragments": 2, "x_dasf_answer": answer}
+        add(record, "response", text, **place)
+
+    record = client._Record(kept)
+    piece(0, "first", "abc")
+    piece(1, "second", "def")
+    piece(1, "second", "def")
+    assert not record.answer
+    piece(0, "second", "123")
+    assert record.answer.text == "123def"
+    record = client._Record(kept)
+    piece(2, "first", "abc")
+    assert isinstance(record.answer, client.ResultError)
+    limit, client._ANSWER_LIMIT = client._ANSWER_LIMIT, 6
+    record = client._Record(kept)
+    piece(0, "first", "abc")
+    assert record.answer is None
+    piece(0, "second", "abc")
+    assert isinstance(record.answer, client.TooLargeError)
+    client._ANSWER_LIMIT = limit
+
+
+def ids_of_jobs() -> None:
+    for length, name in ((1, 22), (28, 21), (41, 8), (42, 22), (246, 8)):
+        topic = "t" * length
+        _, response_topic, context = client._job_id(topic, None).split(".")
+        assert len(response_topic) == length + 1 + name, response_topic
+        assert int(context) < 1 << 31
+    assert client._name((1 << 128) - 1) == "7chF7tm8n9klfT5MGD24n7"
+    # As a client in Rust names it.
+    named = client._job_id("arithmetic", "primes")
+    assert named == client._job_id("arithmetic", "primes")
+    assert named != client._job_id("arithmeti", "cprimes")
+
+
 addresses()
 secrets()
+records_of_jobs()
+ids_of_jobs()
 identities()
 strangers()
 proxies()

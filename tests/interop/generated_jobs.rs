@@ -1,0 +1,135 @@
+//! Jobs of generated clients, which clients in other languages collect.
+
+use std::future::IntoFuture;
+use std::process::Command;
+
+use dasf::client::{Job, JobId};
+use dasf::protocol::Topic;
+use dasf_test_support::soon;
+use serde_json::Value;
+
+use crate::brokers::{TestBroker, on_json_brokers};
+use crate::dialog::Dialog;
+use crate::generated_python::save;
+use crate::jobs::{connect, gate, serve, work};
+use crate::python;
+
+on_json_brokers!(
+    python_has_all_functions_of_jobs,
+    python_and_rust_collect_the_jobs_of_each_other,
+);
+
+/// Returns the API description of the module that these tests call.
+pub(crate) fn work_api() -> Value {
+    let api_info = work::module().unwrap().api_info("work");
+    serde_json::to_value(api_info).unwrap()
+}
+
+/// Returns the command of the script in Python.
+fn in_python(broker: &TestBroker, topic: &Topic, action: &str, value: &str) -> Command {
+    let digits: String = broker
+        .place()
+        .chars()
+        .filter(char::is_ascii_digit)
+        .collect();
+    let folder = save(
+        &format!("jobs-{topic}-{digits}"),
+        "generated_work.py",
+        &work_api(),
+    );
+    let place = broker.caller_place();
+    let arguments = [&folder, &place[..], topic.as_str(), action, value];
+    python::command("generated_jobs.py", &arguments)
+}
+
+async fn ask(command: Command) -> String {
+    python::output_beside(command).await.trim_end().to_owned()
+}
+
+async fn length(job: &Job<String>) -> usize {
+    let result = job.result().into_future();
+    soon("the result", result).await.unwrap().len()
+}
+
+async fn python_has_all_functions_of_jobs(broker: &TestBroker) {
+    let topic = broker.topic("py-jobs").await;
+    let host = serve(broker, &topic).await;
+    let kind = match broker {
+        TestBroker::Django(_) => "django",
+        TestBroker::Embedded(_) => "embedded",
+        _ => "other",
+    };
+    let gate = format!("{topic} {kind}");
+    assert_eq!(ask(in_python(broker, &topic, "try", &gate)).await, "");
+    // The calls that still wait end, so that the module can stop.
+    gate("never").add_permits(1000);
+    host.shutdown().await;
+}
+
+/// Submits a job in one language, and collects it in the other.
+async fn are_collected(
+    broker: &TestBroker,
+    topic: &Topic,
+    command: fn(&TestBroker, &Topic, &str, &str) -> Command,
+) {
+    let host = serve(broker, topic).await;
+    let client = connect(broker, topic).await;
+
+    // A script that is killed while its job runs.
+    let mut script = Dialog::start(command(broker, topic, "submit", topic.as_str()));
+    let id = script.hear().await;
+    drop(script);
+    let state = ask(command(broker, topic, "status", &id)).await;
+    assert!(
+        ["waiting", "accepted", "running"]
+            .iter()
+            .any(|it| state.starts_with(it)),
+        "{state}"
+    );
+    gate(topic.as_str()).add_permits(1);
+    let expected = topic.as_str().len();
+    let collected = ask(command(broker, topic, "collect", &id)).await;
+    assert_eq!(collected, expected.to_string());
+    let job: Job<String> = client.attach(&id.parse::<JobId>().unwrap()).unwrap();
+    assert_eq!(length(&job).await, expected);
+    assert_eq!(ask(command(broker, topic, "status", &id)).await, "done");
+
+    let job = client.fill(2_000_000).submit().await.unwrap();
+    let collected = ask(command(broker, topic, "collect", &job.id().to_string())).await;
+    assert_eq!(collected, "2000000");
+
+    let submit = || client.fill(3).submit().key("one");
+    let id = submit().id().unwrap().to_string();
+    let has_keys = !matches!(broker, TestBroker::Django(_));
+    let said = ask(command(broker, topic, "key", "one")).await;
+    assert_eq!(said.to_lowercase(), format!("{id} true").to_lowercase());
+    if has_keys {
+        let job = submit().await.unwrap();
+        assert!(!job.is_new());
+        // The first submission decides the arguments.
+        assert_eq!(length(&job).await, 5);
+        let again = ask(command(broker, topic, "key", "one")).await;
+        assert_eq!(again.to_lowercase(), format!("{id} false").to_lowercase());
+    }
+    host.shutdown().await;
+}
+
+async fn python_and_rust_collect_the_jobs_of_each_other(broker: &TestBroker) {
+    let topic = broker.topic("py-collects").await;
+    are_collected(broker, &topic, in_python).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn python_collects_a_result_of_50_mb() {
+    let broker = TestBroker::embedded().await;
+    let topic = broker.topic("py-50").await;
+    let host = serve(&broker, &topic).await;
+    let client = connect(&broker, &topic).await;
+    let job = client.fill(50_000_000).submit().await.unwrap();
+    let id = job.id().to_string();
+    assert_eq!(
+        ask(in_python(&broker, &topic, "collect", &id)).await,
+        "50000000"
+    );
+    host.shutdown().await;
+}
