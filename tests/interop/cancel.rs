@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use dasf::{CallError, HostOptions};
 use dasf_test_support::listen_at;
-use dasf_test_support::slow::{drop_running, noted, slow};
+use dasf_test_support::slow_module::{drop_running, noted, slow};
 
 use crate::brokers::{Role, TestBroker, on_every_broker};
 

@@ -14,7 +14,7 @@ use dasf::protocol::{Topic, payload};
 use dasf::{Acknowledge, Address, CallError, Caller, FailureKind, Host, HostOptions};
 use dasf_test_support::line::{Kind, Line};
 use dasf_test_support::peer::Socket;
-use dasf_test_support::slow::{drop_running, noted, slow};
+use dasf_test_support::slow_module::{drop_running, noted, slow};
 use dasf_test_support::worker::Worker;
 use dasf_test_support::{listen_at, soon, until};
 use futures_util::future::join_all;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use dasf::client::CallError;
 use dasf::{Acknowledge, HostOptions};
 use dasf_test_support::peer::{Peer, Socket};
-use dasf_test_support::slow::{drop_running, is_noted, noted, send_and_drop, slow};
+use dasf_test_support::slow_module::{drop_running, is_noted, noted, send_and_drop, slow};
 use dasf_test_support::{broker, listen, serve};
 use serde_json::json;
 

@@ -101,7 +101,8 @@ async fn a_job_waits_for_a_module() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_outlives_its_broker() {
-    let folder = temporary_folder();
+    let folder = temporary_folder().join(format!("jobs-{}", std::process::id()));
+    std::fs::create_dir(&folder).unwrap();
     let start = || broker_builder().data_dir(&folder).start();
     let broker = start().await.unwrap();
     let client = connect(&broker.url()).await;
@@ -128,6 +129,9 @@ async fn a_job_outlives_its_broker() {
     gated::open("outlives its broker 2");
     assert_eq!(result(&waiting).await.unwrap(), "outlives its broker 2");
     soon("the stop of the module", host.shutdown()).await;
+    drop((done, waiting, client));
+    broker.shutdown().await;
+    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use dasf_examples::{arithmetic, reference};
-use dasf_test_support::slow::{noted, slow};
+use dasf_test_support::slow_module::{noted, slow};
 use serde_json::{Value, json};
 
 use support::{Run, Stage};

@@ -6,7 +6,7 @@
 //! | [`peer`] | a caller that sends and receives single frames |
 //! | [`line`] | a line to a broker on which a test makes faults |
 //! | [`worker`] | a module that a test can kill |
-//! | [`slow`] | a module whose calls end only when nobody waits for them |
+//! | [`slow_module`] | a module whose calls end only when nobody waits for them |
 //! | [`program`] | programs of this workspace, as processes |
 //! | [`process`] | foreign brokers as processes, and free ports |
 //! | [`brokers`] | the embedded broker, Mosquitto, Pulsar and Django behind one interface |
@@ -27,7 +27,7 @@ pub mod peer;
 pub mod process;
 pub mod program;
 pub mod python;
-pub mod slow;
+pub mod slow_module;
 pub mod worker;
 
 use std::path::{Path, PathBuf};
