@@ -6,17 +6,21 @@ use std::process::Command;
 use dasf::client::{Job, JobId};
 use dasf::protocol::Topic;
 use dasf_test_support::soon;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::brokers::{TestBroker, on_json_brokers};
 use crate::dialog::Dialog;
 use crate::generated_python::save;
+use crate::generated_typescript::compiled;
 use crate::jobs::{connect, gate, serve, work};
 use crate::python;
+use crate::web::packages;
 
 on_json_brokers!(
     python_has_all_functions_of_jobs,
     python_and_rust_collect_the_jobs_of_each_other,
+    typescript_has_all_functions_of_jobs,
+    typescript_and_rust_collect_the_jobs_of_each_other,
 );
 
 /// Returns the API description of the module that these tests call.
@@ -42,6 +46,35 @@ fn in_python(broker: &TestBroker, topic: &Topic, action: &str, value: &str) -> C
     python::command("generated_jobs.py", &arguments)
 }
 
+/// Returns the command of the compiled script in TypeScript.
+fn in_typescript(broker: &TestBroker, topic: &Topic, action: &str, value: &str) -> Command {
+    let mut wanted =
+        json!({"topic": topic.as_str(), "action": action, "value": value, "kind": kind(broker)});
+    match broker {
+        TestBroker::Pulsar(pulsar) => {
+            let persistence = "persistent";
+            let place =
+                json!({"host": "127.0.0.1", "port": pulsar.port(), "persistence": persistence});
+            wanted["pulsar"] = place;
+        }
+        _ => wanted["url"] = json!(broker.caller_place()),
+    }
+    let mut command = Command::new("node");
+    command
+        .arg(packages().join("typescript/jobs.js"))
+        .arg(wanted.to_string());
+    command
+}
+
+/// Returns how the scripts name a broker.
+fn kind(broker: &TestBroker) -> &'static str {
+    match broker {
+        TestBroker::Django(_) => "django",
+        TestBroker::Embedded(_) => "embedded",
+        _ => "other",
+    }
+}
+
 async fn ask(command: Command) -> String {
     python::output_beside(command).await.trim_end().to_owned()
 }
@@ -54,15 +87,10 @@ async fn length(job: &Job<String>) -> usize {
 async fn python_has_all_functions_of_jobs(broker: &TestBroker) {
     let topic = broker.topic("py-jobs").await;
     let host = serve(broker, &topic).await;
-    let kind = match broker {
-        TestBroker::Django(_) => "django",
-        TestBroker::Embedded(_) => "embedded",
-        _ => "other",
-    };
-    let gate = format!("{topic} {kind}");
-    assert_eq!(ask(in_python(broker, &topic, "try", &gate)).await, "");
+    let gates = format!("{topic} {}", kind(broker));
+    assert_eq!(ask(in_python(broker, &topic, "try", &gates)).await, "");
     // The calls that still wait end, so that the module can stop.
-    gate("never").add_permits(1000);
+    gate(&format!("{gates} 1 never")).add_permits(1000);
     host.shutdown().await;
 }
 
@@ -119,17 +147,35 @@ async fn python_and_rust_collect_the_jobs_of_each_other(broker: &TestBroker) {
     are_collected(broker, &topic, in_python).await;
 }
 
+async fn typescript_has_all_functions_of_jobs(broker: &TestBroker) {
+    compiled().await;
+    let topic = broker.topic("ts-jobs").await;
+    let host = serve(broker, &topic).await;
+    let command = in_typescript(broker, &topic, "try", topic.as_str());
+    assert_eq!(ask(command).await, "");
+    // The calls that still wait end, so that the module can stop.
+    gate(&format!("{topic} never")).add_permits(1000);
+    host.shutdown().await;
+}
+
+async fn typescript_and_rust_collect_the_jobs_of_each_other(broker: &TestBroker) {
+    compiled().await;
+    let topic = broker.topic("ts-collects").await;
+    are_collected(broker, &topic, in_typescript).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn python_collects_a_result_of_50_mb() {
+async fn a_result_of_50_mb_is_collected() {
+    compiled().await;
     let broker = TestBroker::embedded().await;
-    let topic = broker.topic("py-50").await;
+    let topic = broker.topic("large").await;
     let host = serve(&broker, &topic).await;
     let client = connect(&broker, &topic).await;
     let job = client.fill(50_000_000).submit().await.unwrap();
     let id = job.id().to_string();
-    assert_eq!(
-        ask(in_python(&broker, &topic, "collect", &id)).await,
-        "50000000"
-    );
+    for command in [in_python, in_typescript] {
+        let said = ask(command(&broker, &topic, "collect", &id)).await;
+        assert_eq!(said, "50000000");
+    }
     host.shutdown().await;
 }

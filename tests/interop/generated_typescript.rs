@@ -78,8 +78,9 @@ fn tree() -> Value {
 }
 
 /// Returns the folder of the compiled scripts and clients: the client of the reference module, one
-/// that expects other results of `hello` and `area`, the client of the readers, and that of `forms`.
-async fn compiled() -> PathBuf {
+/// that expects other results of `hello` and `area`, the client of the readers, that of `forms`, and that of
+/// jobs.
+pub(crate) async fn compiled() -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     let compile = || {
         let folder = fresh_folder("typescript");
@@ -100,6 +101,7 @@ async fn compiled() -> PathBuf {
             ("odd", odd),
             ("readers", readers),
             ("forms", forms),
+            ("work", crate::generated_jobs::work_api()),
         ] {
             let source = generate(&api, Language::TypeScript, name).unwrap();
             fs::write(folder.join(name).with_extension("ts"), source).unwrap();

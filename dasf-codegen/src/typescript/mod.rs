@@ -24,10 +24,11 @@ use types::{Direction, Types, remarks, type_name};
 const RUNTIME: &str = include_str!("runtime.ts");
 
 /// The names of types and values that every file defines or uses.
-const RESERVED: [&str; 78] = [
+const RESERVED: [&str; 102] = [
     "Answer",
     "ArgumentError",
     "Array",
+    "ArrayBuffer",
     "Boolean",
     "CANCEL_TIME",
     "CLOSE_LIMIT",
@@ -46,7 +47,18 @@ const RESERVED: [&str; 78] = [
     "FailureKind",
     "Frame",
     "JSON",
+    "Job",
+    "JobBroker",
+    "JobCancelledError",
+    "JobId",
+    "JobRecord",
+    "JobState",
+    "JobStatus",
+    "KEEP",
+    "KEEPER",
+    "KEEPER_QUERY",
     "KEEP_ALIVE",
+    "Kept",
     "LONGEST",
     "LONGEST_UNREAD",
     "Link",
@@ -56,14 +68,18 @@ const RESERVED: [&str; 78] = [
     "ModuleError",
     "NAME_LETTERS",
     "NOBODY_LISTENS",
+    "NO_HOLD",
     "NO_USER",
     "NaN",
+    "NoJobError",
     "NobodyListensError",
     "Number",
     "Object",
+    "Omit",
     "Outgoing",
     "PING_AGAIN",
     "PONG_CONNECTION_LIMIT",
+    "Parts",
     "Platform",
     "ProgressReport",
     "Promise",
@@ -77,11 +93,14 @@ const RESERVED: [&str; 78] = [
     "Record",
     "RefusedError",
     "RequestTooLargeError",
+    "Required",
     "ResultError",
     "SHAPES",
     "SHORTEST_UNREAD",
+    "SILENCE",
     "SLOWEST_LINK",
     "START_LIMIT",
+    "SUBMITTER_PATIENCE",
     "SendWay",
     "SendWindow",
     "Sendable",
@@ -91,11 +110,16 @@ const RESERVED: [&str; 78] = [
     "Signal",
     "SocketMaker",
     "String",
+    "Submit",
+    "SubmitOptions",
+    "Submitted",
+    "Submitter",
     "TOPIC_LIMIT",
     "TextDecoder",
     "TextEncoder",
     "TimeoutError",
     "TopicSender",
+    "UNFINISHED_LIMIT",
     "UNRECEIPTED_LIMIT",
     "URL",
     "Uint8Array",
@@ -120,7 +144,7 @@ const RESERVED_METHODS: [&str; 9] = [
 ];
 
 /// The methods of `Client` that do not call a function of the module.
-const CLIENT_METHODS: [&str; 3] = ["apiInfo", "close", "ping"];
+const CLIENT_METHODS: [&str; 5] = ["apiInfo", "attach", "close", "ping", "submit"];
 
 /// Generates the client of a module with a header.
 pub(crate) fn write(description: &Description, header: &[String]) -> String {
@@ -144,7 +168,20 @@ pub(crate) fn write(description: &Description, header: &[String]) -> String {
 
   /** Creates a client. It connects at the first call. */
   constructor(options: ClientOptions) {{
-    this.#caller = new Caller(options, {topic}, SHAPES);
+    this.#caller = Caller.of(options, {topic}, SHAPES);
+  }}
+
+  /** The same functions and classes, which submit their calls as jobs. */
+  get submit(): Submit<Client> {{
+    return this.#caller.submitting(Client);
+  }}
+
+  /**
+   * Returns the job with an id, which this or another program submitted. It does not ask the broker.
+   * `T` is the type of its result, which nothing checks.
+   */
+  attach<T = unknown>(id: string): Job<T> {{
+    return this.#caller.attach<T>(id);
   }}
 
 {methods}  /** Checks that the module listens; rejects if it does not answer. */

@@ -222,7 +222,10 @@ interface Platform {
   btoa(binary: string): string;
   setTimeout(run: () => void, milliseconds: number): unknown;
   clearTimeout(timer: unknown): void;
-  crypto?: { getRandomValues(bytes: Uint8Array): Uint8Array };
+  crypto?: {
+    getRandomValues(bytes: Uint8Array): Uint8Array;
+    subtle?: { digest(algorithm: string, data: Uint8Array): Promise<ArrayBuffer> };
+  };
 }
 const platform = globalThis as unknown as Platform;
 
@@ -306,6 +309,10 @@ interface Properties {
   x_dasf_answer?: unknown;
   x_dasf_answers_pings?: unknown;
   x_dasf_error?: unknown;
+  x_dasf_job?: unknown;
+  x_dasf_keep_s?: unknown;
+  x_dasf_job_state?: unknown;
+  x_dasf_reader?: unknown;
 }
 
 /** The checks of a value. */
@@ -735,6 +742,8 @@ class TopicSender implements SendWay {
   readonly closed: Promise<false>;
   /** Resolves when the connection has ended. */
   readonly ended: Promise<void>;
+  /** Why the broker has refused a message. */
+  refusal: string | undefined;
   readonly #link: Link;
   readonly #keepAlive: number | undefined;
   /** The messages without a receipt. The first ones are on the way. */
@@ -755,12 +764,19 @@ class TopicSender implements SendWay {
       open,
       opened: () => {
         if (++this.#connections > MAX_LOSSES) return this.stop();
+        for (const { properties } of this.#messages.slice(0, this.#onTheWay)) {
+          // The broker may have received it. No module should run a job twice.
+          if (properties.x_dasf_job) properties.x_dasf_repeated = "1";
+        }
         this.#onTheWay = 0;
         this.#write();
       },
-      heard: ({ result }) => {
+      heard: ({ result, errorMsg }) => {
         if (typeof result !== "string") return;
-        if (result !== "ok") return this.stop();
+        if (result !== "ok") {
+          this.refusal = typeof errorMsg === "string" ? `${errorMsg} (${result})` : result;
+          return this.stop();
+        }
         // Brokers send receipts in order.
         this.#messages.shift()?.accepted?.();
         this.#onTheWay = Math.max(0, this.#onTheWay - 1);
@@ -772,6 +788,11 @@ class TopicSender implements SendWay {
 
   isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** Why there is no connection; undefined while there is one. */
+  failure(): string | undefined {
+    return this.#link.failure;
   }
 
   /** Whether as many messages wait for their receipts as may be on the way. */
@@ -815,14 +836,10 @@ interface Answer {
 }
 
 /** A call that waits for its response. */
-interface Call {
+interface Call extends Parts {
   readonly context: string;
   readonly deadline: number;
   readonly onProgress: ((report: ProgressReport) => void) | undefined;
-  readonly fragments: Map<number, string>;
-  /** The identifier of the response to which the fragments belong. */
-  answer: unknown;
-  size: number;
   /** The pieces of a payload that the client sends only to a module that asks for them. */
   readonly held: readonly string[];
   /** The connection to the module that asked last. */
@@ -836,6 +853,508 @@ interface Call {
   resolve(answer: Answer): void;
   reject(error: unknown): void;
 }
+
+/** Adds a fragment; returns the complete payload when all fragments have arrived. */
+function whole(
+  parts: Parts,
+  piece: string,
+  properties: Properties,
+  limit: number,
+): string | undefined {
+  const { fragment, num_fragments } = properties;
+  if ((fragment ?? num_fragments ?? null) === null) return piece;
+  // Pulsar sends the numbers as strings.
+  const [index, count] = [Number(fragment ?? NaN), Number(num_fragments ?? NaN)];
+  if (!Number.isInteger(index) || !Number.isInteger(count) || index < 0 || index >= count) {
+    throw new ResultError("cannot read the response: its fragments have invalid numbers");
+  }
+  const { fragments } = parts;
+  // Another module answers, because the first one crashed while it answered.
+  if (parts.answer !== properties.x_dasf_answer) {
+    parts.answer = properties.x_dasf_answer;
+    parts.size = 0;
+    fragments.clear();
+  }
+  if (!fragments.has(index)) {
+    fragments.set(index, piece);
+    parts.size += piece.length;
+  }
+  if (parts.size > limit) {
+    const text = `has more than ${limit} bytes; raise the option maxResponseSize`;
+    throw new ResultError(`the response ${text}`);
+  }
+  if (fragments.size < count) return undefined;
+  return Array.from({ length: count }, (_, index) => fragments.get(index) ?? "").join("");
+}
+
+/** Returns the failure that a module reports. */
+function failure(payload: string, { x_dasf_error: error }: Properties): ModuleError {
+  const info = isObject(error) ? error : parse(error);
+  return new ModuleError(payloadText(payload), isObject(info) ? info : {});
+}
+
+/** The options of a job. */
+export interface SubmitOptions {
+  /**
+   * The name of the job: as long as it is kept, a further submission with this key on the same topic
+   * is the same job, by any program. The first submission decides the arguments.
+   */
+  key?: string | undefined;
+  /** How long the broker keeps the job after its last use, in milliseconds; default seven days. */
+  keep?: number | undefined;
+  /** How long the job may take, in milliseconds; default: without a limit. */
+  timeout?: number | undefined;
+}
+
+/**
+ * How far a job is.
+ *
+ * - `waiting`: no module has the request, as far as the broker knows.
+ * - `accepted`: a module has it, and the function has not begun.
+ */
+export type JobState = "waiting" | "accepted" | "running" | "done" | "failed" | "cancelled";
+
+/** What is known of a job. */
+export interface JobStatus {
+  state: JobState;
+  /** The latest report of a running job, if the function reports its progress. */
+  report: ProgressReport | undefined;
+  /** The error of a failed job. */
+  error: ModuleError | undefined;
+}
+
+/** The methods of an object, which submit their calls as jobs. */
+export type Submitted<C> = {
+  readonly [K in keyof C]: C[K] extends (...args: infer A) => Promise<infer R>
+    ? Required<A> extends [infer G, unknown]
+      ? [] extends A
+        ? (args?: G, options?: SubmitOptions) => Promise<Job<R>>
+        : (args: G, options?: SubmitOptions) => Promise<Job<R>>
+      : (options?: SubmitOptions) => Promise<Job<R>>
+    : C[K] extends (...args: infer A) => infer O
+      ? (...args: A) => Submitted<O>
+      : never;
+};
+
+/** The functions and classes of a client, which submit their calls as jobs. */
+export type Submit<C> = Submitted<Omit<C, "apiInfo" | "attach" | "close" | "ping" | "submit">>;
+
+/** Takes the place of the caller in a client that submits jobs. */
+class Submitter {
+  readonly #caller: Caller;
+
+  constructor(caller: Caller) {
+    this.#caller = caller;
+  }
+
+  call(request: object, result: Shape, options?: SubmitOptions): Promise<Job<unknown>> {
+    return this.#caller.submit(request, result, options);
+  }
+}
+
+/** The broker keeps no such job: it was forgotten, its time is over, or it is elsewhere. */
+export class NoJobError extends DasfError {
+  override readonly name = "NoJobError";
+}
+
+/** The job was cancelled, and no result came before. A function that runs may still end. */
+export class JobCancelledError extends DasfError {
+  override readonly name = "JobCancelledError";
+}
+
+/**
+ * A call that outlives its caller: the broker keeps its answer. To read the result does not end the
+ * job, and a job that is dropped continues.
+ */
+export class Job<R> {
+  /** The id, with which `attach` finds the job again. */
+  readonly id: string;
+  /** Whether this client has sent the request. */
+  readonly isNew: boolean;
+  readonly #kept: Kept;
+  readonly #read: (payload: string) => unknown;
+
+  /** @internal */
+  constructor(kept: Kept, read: (payload: string) => unknown, isNew: boolean) {
+    this.id = kept.id;
+    this.isNew = isNew;
+    this.#kept = kept;
+    this.#read = read;
+  }
+
+  /** Asks the broker how far the job is. Rejects with a `NoJobError` if there is no such job. */
+  async status(): Promise<JobStatus> {
+    const kept = this.#kept;
+    return kept.read(kept.patience, {}, (record, hasCaughtUp) =>
+      hasCaughtUp ? { value: record.status() } : undefined,
+    );
+  }
+
+  /**
+   * Waits for the result: as long as the job takes, if there is no `timeout`. `onProgress` receives
+   * the latest report, and each later one. A job that is not done in time continues.
+   */
+  async result(options: CallOptions = {}): Promise<R> {
+    const payload = await this.#kept.read(options.timeout, options, (record, hasCaughtUp) => {
+      const { answer, isCancelled } = record;
+      if (typeof answer === "string") return { value: answer };
+      // The result may be among the messages that still come.
+      if (isCancelled && (answer || hasCaughtUp)) {
+        throw new JobCancelledError(`the job ${this.id} was cancelled`);
+      }
+      if (answer) throw answer;
+      return undefined;
+    });
+    return this.#read(payload) as R;
+  }
+
+  /** Cancels the job. The result may come nevertheless: modules in Python cannot stop. */
+  cancel(): Promise<void> {
+    return this.#kept.note({ x_dasf_job_state: "cancelled" });
+  }
+
+  /** Gives the job up: the broker keeps nothing of it any more. */
+  forget(): Promise<void> {
+    return this.#kept.forget();
+  }
+}
+
+/** The fragments of a response. */
+interface Parts {
+  readonly fragments: Map<number, string>;
+  /** The identifier of the response to which the fragments belong. */
+  answer: unknown;
+  size: number;
+}
+
+/** What the messages on the topic of an answer tell of a job. They may come twice. */
+class JobRecord {
+  /** The answer, or the reason why it is none. The first one counts. */
+  answer: string | DasfError | undefined;
+  isKnown = false;
+  isCancelled = false;
+  /** Whether a module may have the request. */
+  isSent = false;
+  /** The callers that wanted to submit the job, in their order. */
+  readonly submitters: unknown[] = [];
+  #state: JobState = "waiting";
+  #report: ProgressReport | undefined;
+  readonly #parts = new Map<string, Parts>();
+  readonly #id: JobId;
+  readonly #limit: number;
+
+  constructor(id: JobId, limit: number) {
+    this.#id = id;
+    this.#limit = limit;
+  }
+
+  status(): JobStatus {
+    const { answer, isCancelled } = this;
+    const error = answer instanceof ModuleError ? answer : undefined;
+    let state: JobState = this.#state;
+    if (typeof answer === "string") state = "done";
+    // The error may say that the job was cancelled.
+    else if (isCancelled) state = "cancelled";
+    else if (answer) state = error ? "failed" : "done";
+    const report = state === "running" ? this.#report : undefined;
+    return { state, report, error: state === "failed" ? error : undefined };
+  }
+
+  /** Adds a message; returns its report. */
+  add(properties: Properties, payload: string): ProgressReport | undefined {
+    this.isKnown = true;
+    const { messageType, requestContext, x_dasf_job_state: state } = properties;
+    if (String(requestContext) !== this.#id.context || this.answer !== undefined) return undefined;
+    const { source_topic, response_topic, x_dasf_reader: reader } = properties;
+    const isTopic = (named: unknown, topic: string) => (named ?? "") === "" || named === topic;
+    if (messageType === "job") {
+      if (state === "submitting" && !this.submitters.includes(reader)) this.submitters.push(reader);
+      this.isSent ||= state === "sent";
+      this.isCancelled ||= state === "cancelled";
+      return undefined;
+    }
+    const { topic, responseTopic } = this.#id;
+    if (!isTopic(source_topic, topic) || !isTopic(response_topic, responseTopic)) return undefined;
+    if (messageType === "response") this.#join(properties, payload);
+    if (messageType !== "progress") return undefined;
+    this.isSent = true;
+    // A module that does not know jobs reports only while it runs.
+    this.#state = state === "accepted" ? "accepted" : "running";
+    try {
+      const report = parse(payloadText(payload));
+      if (!isObject(report)) return undefined;
+      this.#report = report as unknown as ProgressReport;
+      return this.#report;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #join(properties: Properties, payload: string): void {
+    this.isSent = true;
+    const { x_dasf_answer: answer } = properties;
+    // A module that dies while it sends its response leaves fragments of it.
+    const parts = this.#parts.get(String(answer)) ?? { fragments: new Map(), answer, size: 0 };
+    putLast(this.#parts, String(answer), parts, UNFINISHED_LIMIT);
+    try {
+      const others = [...this.#parts.values()].reduce((sum, { size }) => sum + size, -parts.size);
+      const text = whole(parts, payload, properties, this.#limit - others);
+      if (text !== undefined) {
+        this.answer = properties.status === "error" ? failure(text, properties) : text;
+      }
+    } catch (error) {
+      this.answer = error instanceof DasfError ? error : new ResultError(String(error));
+    }
+    if (this.answer !== undefined) this.#parts.clear();
+  }
+}
+
+/** The parts of the id of a job. */
+interface JobId {
+  readonly id: string;
+  readonly topic: string;
+  readonly responseTopic: string;
+  readonly context: string;
+}
+
+function jobId(id: string): JobId {
+  const pattern = /^([-\w]{1,255})\.([-\w]{1,255})\.(\d{1,128})$/;
+  const [, topic, responseTopic, context] = pattern.exec(id) ?? [];
+  if (topic === undefined || responseTopic === undefined || context === undefined) {
+    const form = "the id of a job is TOPIC.RESPONSE_TOPIC.CONTEXT";
+    throw new DasfError(`${form}, and not ${JSON.stringify(id.slice(0, 128))}; copy the whole id`);
+  }
+  return { id, topic, responseTopic, context };
+}
+
+/** Returns the id of a new job; with a key, the same one in each program. */
+async function newJobId(topic: string, key: string | undefined): Promise<JobId> {
+  let bytes = randomBytes(16);
+  if (key !== undefined) {
+    const text = new platform.TextEncoder().encode(topic + key);
+    const input = new Uint8Array(8 + text.length);
+    // The length keeps the end of the topic and the begin of the key apart.
+    for (let index = 0; index < 4; index++) input[7 - index] = topic.length >>> (8 * index);
+    input.set(text, 8);
+    const { subtle } = platform.crypto ?? {};
+    if (!subtle) throw new DasfError("the key of a job needs crypto.subtle: open the page by HTTPS");
+    bytes = new Uint8Array(await subtle.digest("SHA-256", input)).slice(0, 16);
+  }
+  // The topic is the secret, so the number may have fewer bits.
+  const context = bytes.slice(4, 8).reduce((sum, byte) => sum * 256 + byte, 0) % CONTEXT_LIMIT;
+  let name = "";
+  while (name.length < 22) {
+    let rest = 0;
+    for (const [index, byte] of bytes.entries()) {
+      bytes[index] = (rest * 256 + byte) / 62;
+      rest = (rest * 256 + byte) % 62;
+    }
+    name += NAME_LETTERS[rest];
+  }
+  const left = (limit: number) => limit - topic.length - 1;
+  const room = left(TOPIC_LIMIT) < 8 ? Math.max(left(255), 8) : left(TOPIC_LIMIT);
+  return jobId(`${topic}.${topic}_${name.slice(0, room)}.${context}`);
+}
+
+/** The way to a broker for jobs. */
+interface JobBroker {
+  /** Opens a reader of a topic. */
+  consumer(topic: string, subscription: string, query: string): WebSocketLike;
+  /** Publishes frames to a topic, and waits until the broker has accepted them. */
+  publish(topic: string, payloads: string[], properties: Properties, limit: number): Promise<void>;
+  /** Registers what ends with the client; returns how to remove it. */
+  closing(end: () => void): () => void;
+  readonly isPulsar: boolean;
+  readonly isPersistent: boolean;
+  readonly maxResponseSize: number;
+}
+
+const NO_HOLD = "subscriptionMode=NonDurable&subscriptionInitialPosition=Earliest";
+
+/** The topic on which a broker keeps the answer to a job. */
+class Kept {
+  readonly id: string;
+  /** Whether this client has submitted the job. */
+  isSubmitted = false;
+  readonly parts: JobId;
+  /** How long to wait for the broker, in milliseconds. */
+  readonly patience: number;
+  readonly #broker: JobBroker;
+
+  constructor(parts: JobId, broker: JobBroker, patience: number) {
+    this.id = parts.id;
+    this.parts = parts;
+    this.patience = patience;
+    this.#broker = broker;
+  }
+
+  /** Lets the broker keep the messages of the topic for some seconds after their last use. */
+  async keep(seconds: number): Promise<void> {
+    const { isPulsar, isPersistent } = this.#broker;
+    if (isPulsar && !isPersistent) {
+      const hint = 'use the persistence "persistent"';
+      throw new RefusedError(`non-persistent topics do not keep the answers of jobs; ${hint}`);
+    }
+    await this.#visit(this.#reader(), `${NO_HOLD}&hold=${Math.max(Math.floor(seconds), 1)}`);
+    if (isPulsar) await this.#visit(KEEPER, KEEPER_QUERY);
+  }
+
+  /** Lets the broker keep nothing any more. */
+  async forget(): Promise<void> {
+    await this.#visit(this.#reader(), `${NO_HOLD}&hold=0`);
+    if (this.#broker.isPulsar) {
+      await this.#visit(KEEPER, KEEPER_QUERY, { type: "unsubscribe" });
+      return;
+    }
+    // A Django broker keeps what is not acknowledged.
+    const hasCaughtUp = (_: JobRecord, hasCaughtUp: boolean) =>
+      hasCaughtUp ? { value: undefined } : undefined;
+    this.isSubmitted = true;
+    await this.read(this.patience, {}, hasCaughtUp, true);
+    this.isSubmitted = false;
+  }
+
+  /** Publishes a note on the topic. */
+  note(properties: Properties): Promise<void> {
+    const { topic, responseTopic, context } = this.parts;
+    const routing = { messageType: "job", requestContext: context, source_topic: topic };
+    return this.#broker.publish(responseTopic, [""], { ...routing, ...properties }, this.patience);
+  }
+
+  /** Publishes the request. */
+  request(payloads: string[], properties: Properties): Promise<void> {
+    const { topic, responseTopic, context } = this.parts;
+    const routing = { requestContext: context, response_topic: responseTopic };
+    const all = { messageType: "request", ...routing, ...properties };
+    return this.#broker.publish(topic, payloads, all, this.patience);
+  }
+
+  #reader(): string {
+    return `reader-${Array.from(randomBytes(22), (byte) => NAME_LETTERS[byte % 62]).join("")}`;
+  }
+
+  /** Opens a connection for the effect of its handshake, and closes it after a last frame. */
+  #visit(subscription: string, query: string, last?: object): Promise<void> {
+    const socket = this.#broker.consumer(this.parts.responseTopic, subscription, query);
+    return new Promise((resolve, reject) => {
+      let reason = "";
+      let isOpen = false;
+      const timer = platform.setTimeout(() => {
+        reason = `no handshake within ${this.patience} ms`;
+        socket.close();
+      }, this.patience);
+      socket.onopen = () => {
+        isOpen = true;
+        if (last) socket.send(JSON.stringify(last));
+        socket.close();
+      };
+      socket.onerror = (event) => (reason ||= event.message ?? "");
+      socket.onclose = (event) => {
+        platform.clearTimeout(timer);
+        if (isOpen) return resolve();
+        reason ||= `closed with code ${event.code}`;
+        reject(new ConnectionError(`cannot connect to the broker: ${reason}`));
+      };
+    });
+  }
+
+  /**
+   * Reads what the broker keeps of the job, and then what comes, until `end` returns a value or
+   * throws. After a lost connection it connects again.
+   */
+  read<T>(
+    timeout: number | undefined,
+    { signal, onProgress }: CallOptions,
+    end: (record: JobRecord, hasCaughtUp: boolean) => { value: T } | undefined,
+    acknowledges = this.#broker.isPulsar,
+  ): Promise<T> {
+    const record = new JobRecord(this.parts, this.#broker.maxResponseSize);
+    const own = this.#reader();
+    return new Promise((resolve, reject) => {
+      let hasCaughtUp = false;
+      let timer: unknown;
+      let silence: unknown;
+      const finish = (settle: () => void) => {
+        platform.clearTimeout(timer);
+        platform.clearTimeout(silence);
+        signal?.removeEventListener("abort", abort);
+        remove();
+        void link.stop();
+        settle();
+      };
+      const fail = (error: unknown) => finish(() => reject(error));
+      const abort = () => fail(signal?.reason ?? new DasfError("the call was cancelled"));
+      const check = () => {
+        try {
+          const ended = end(record, hasCaughtUp);
+          if (ended) finish(() => resolve(ended.value));
+        } catch (error) {
+          fail(error);
+        }
+      };
+      const catchUp = () => {
+        if (hasCaughtUp) return;
+        hasCaughtUp = true;
+        if (record.isKnown || this.isSubmitted) return check();
+        const reason = "it was forgotten, its time is over, or it was submitted elsewhere";
+        fail(new NoJobError(`the broker keeps no job ${this.id}: ${reason}`));
+      };
+      const listen = () => {
+        platform.clearTimeout(silence);
+        if (!hasCaughtUp && !this.#broker.isPulsar) {
+          silence = platform.setTimeout(catchUp, SILENCE);
+        }
+      };
+      let wasOpen = false;
+      const remove = this.#broker.closing(() => fail(new ConnectionError("the client is closed")));
+      const link: Link = new Link({
+        open: () => this.#broker.consumer(this.parts.responseTopic, own, NO_HOLD),
+        opened: () => {
+          // All messages come before the note of this reader.
+          if (!wasOpen && this.#broker.isPulsar) this.note({ x_dasf_reader: own }).catch(fail);
+          wasOpen = true;
+          listen();
+        },
+        heard: ({ messageId, payload, properties }) => {
+          if (acknowledges) link.send({ messageId });
+          listen();
+          const told: Properties = isObject(properties) ? properties : {};
+          if (told.x_dasf_reader !== undefined && told.x_dasf_job_state === undefined) {
+            if (told.x_dasf_reader === own) catchUp();
+            return;
+          }
+          const report = record.add(told, typeof payload === "string" ? payload : "");
+          if (report) onProgress?.(report);
+          check();
+        },
+        lost: (reason) => {
+          if (!wasOpen) fail(new ConnectionError(`cannot connect to the broker: ${reason}`));
+        },
+      });
+      signal?.addEventListener("abort", abort);
+      if (signal?.aborted) return abort();
+      if (timeout !== undefined) {
+        timer = platform.setTimeout(() => {
+          const text = `the job ${this.id} is not done after ${timeout} ms`;
+          fail(new TimeoutError(`${text}: it is ${record.status().state}`));
+        }, Math.min(timeout, LONGEST));
+      }
+    });
+  }
+}
+
+/** The durable subscription that keeps the messages of a topic at a Pulsar. */
+const KEEPER = "dasf-job";
+const KEEPER_QUERY =
+  "subscriptionType=Shared&subscriptionInitialPosition=Earliest&receiverQueueSize=1";
+/** A broker that does not tell how many messages it has sends them without such a pause, in ms. */
+const SILENCE = 1_000;
+/** How long the broker keeps a job by default, in milliseconds. */
+const KEEP = 7 * 86_400_000;
+/** How long another caller with the same key may take before it counts as gone, in milliseconds. */
+const SUBMITTER_PATIENCE = 10_000;
+/** The maximum number of responses of which only some fragments have come. */
+const UNFINISHED_LIMIT = 4;
 
 /** Calls a module, with many calls at the same time over one pair of connections. @internal */
 export class Caller {
@@ -869,6 +1388,14 @@ export class Caller {
   readonly #pings = new Map<string, () => void>();
   /** The topics to which the client sends fragments in turn, the last used one at the end. */
   readonly #windows = new Map<string, SendWindow>();
+  /** What ends with the client: the waits for jobs. */
+  readonly #closings = new Set<() => void>();
+
+  /** Returns the caller of a client, or what takes its place in a client that submits jobs. */
+  static of(options: ClientOptions, topic: string, shapes: Shapes): Caller {
+    if (options instanceof Submitter) return options as unknown as Caller;
+    return new Caller(options, topic, shapes);
+  }
 
   constructor(options: ClientOptions, topic: string, shapes: Shapes) {
     this.#options = options;
@@ -905,20 +1432,147 @@ export class Caller {
       const most = `this module accepts at most ${limit}`;
       throw new RequestTooLargeError(`the request has ${json.length} bytes; ${most}`);
     }
-    const base64 = toBase64(json);
-    const pieces = isLarge ? [] : [base64];
-    for (let start = 0; isLarge && start < base64.length; start += limit) {
-      pieces.push(base64.slice(start, start + limit));
-    }
+    const pieces = inPieces(json, limit);
     const answer = await this.#exchange("request", pieces, deadline, options, isOnDemand);
-    const text = payloadText(answer.payload);
+    return this.#read(result, answer.payload) as T;
+  }
+
+  #read(result: Shape, payload: string): unknown {
+    const text = payloadText(payload);
     let value: unknown;
     try {
       value = JSON.parse(text);
     } catch (error) {
       throw new ResultError(`cannot read the result: ${String(error)}`);
     }
-    return read(result, value, "result", this.#shapes) as T;
+    return read(result, value, "result", this.#shapes);
+  }
+
+  /** Returns a client of a class with this caller, which submits its calls as jobs. */
+  submitting<C>(client: new (options: ClientOptions) => C): Submit<C> {
+    return new client(new Submitter(this) as unknown as ClientOptions) as unknown as Submit<C>;
+  }
+
+  /** Submits a request as a job. */
+  async submit<T>(request: object, result: Shape, options: SubmitOptions = {}): Promise<Job<T>> {
+    const json = new platform.TextEncoder().encode(JSON.stringify(request));
+    const limit = this.#options.maxPayloadSize ?? 700 << 10;
+    if (json.length > limit) {
+      const speaks = await this.#speaks(this.#deadline({}), {});
+      if (!speaks.includes("request_fragments")) {
+        // The modules of a group would ask a caller that may be gone.
+        const most = `this module accepts at most ${limit} as a job`;
+        throw new RequestTooLargeError(`the request has ${json.length} bytes; ${most}`);
+      }
+    }
+    const { key, keep = KEEP, timeout } = options;
+    const kept = this.#kept(await newJobId(this.#topic, key));
+    const { isPulsar } = this.#jobBroker;
+    await kept.keep(keep / 1000);
+    // A Django broker creates the topic, as one that this client may read, for a message that names
+    // it. Only then can it refuse a note.
+    if (!isPulsar) await kept.request([""], { messageType: "ping" });
+    const own = toBase64(randomBytes(15));
+    const note = kept.note({ x_dasf_job_state: "submitting", x_dasf_reader: own });
+    // A Django broker refuses notes.
+    const takesNotes = await note.then(
+      () => true,
+      (error: unknown) => {
+        if (isPulsar || !(error instanceof RefusedError)) throw error;
+        return false;
+      },
+    );
+    const isOurs = takesNotes && key !== undefined ? await this.#isOurs(kept, own) : true;
+    const job = (isNew: boolean) =>
+      new Job<T>(kept, (payload) => this.#read(result, payload), isNew);
+    if (isOurs === false) return job(false);
+    await kept.request(inPieces(json, limit), {
+      x_dasf_job: "1",
+      x_dasf_keep_s: Math.max(Math.floor(keep / 1000), 0),
+      ...(timeout === undefined ? {} : { x_dasf_timeout_ms: Math.floor(timeout) }),
+      ...(isOurs === undefined ? { x_dasf_repeated: "1" } : {}),
+    });
+    if (takesNotes) await kept.note({ x_dasf_job_state: "sent" });
+    kept.isSubmitted = true;
+    return job(true);
+  }
+
+  /**
+   * Whether this client has to send the request of a job with a key. Undefined if it has to, and
+   * another one has left that undone, perhaps after it had sent it.
+   */
+  async #isOurs(kept: Kept, own: string): Promise<boolean | undefined> {
+    const decide = ({ isSent, submitters: [first] }: JobRecord) =>
+      isSent ? { value: false } : first === own ? { value: true } : undefined;
+    try {
+      return await kept.read(SUBMITTER_PATIENCE, {}, decide);
+    } catch (error) {
+      if (error instanceof TimeoutError) return undefined;
+      throw error;
+    }
+  }
+
+  /** Returns the job with an id. It does not ask the broker. */
+  attach<T>(id: string): Job<T> {
+    const parts = jobId(id);
+    if (parts.topic !== this.#topic) {
+      const text = `the job ${id} belongs to topic ${parts.topic}`;
+      throw new DasfError(`${text}, and this client calls topic ${this.#topic}`);
+    }
+    return new Job<T>(this.#kept(parts), (payload) => this.#read("any", payload), false);
+  }
+
+  #kept(parts: JobId): Kept {
+    return new Kept(parts, this.#jobBroker, this.#timeout({}));
+  }
+
+  get #jobBroker(): JobBroker {
+    const { pulsar } = this.#options;
+    return {
+      isPulsar: pulsar !== undefined,
+      isPersistent: pulsar?.persistence === "persistent",
+      maxResponseSize: this.#maxResponseSize(),
+      consumer: (topic, subscription, query) =>
+        this.#socket("consumer", topic, subscription, query),
+      publish: (topic, payloads, properties, limit) =>
+        this.#post(topic, payloads, properties, limit),
+      closing: (end) => {
+        this.#closings.add(end);
+        return () => this.#closings.delete(end);
+      },
+    };
+  }
+
+  /** Publishes pieces on a connection of their own, and waits until the broker has accepted them. */
+  async #post(
+    topic: string,
+    pieces: string[],
+    properties: Properties,
+    limit: number,
+  ): Promise<void> {
+    if (this.#closing) throw new ConnectionError("the client is closed");
+    const sender = this.#open(topic);
+    const timer = platform.setTimeout(() => sender.stop(), limit);
+    const sent = pieces.map((payload, fragment) => {
+      const place = pieces.length > 1 ? { fragment, num_fragments: pieces.length } : {};
+      const own = { ...properties, ...place };
+      return sender.send({ payload, properties: own, deadline: undefined, accepted: undefined });
+    });
+    const areAccepted = (await Promise.all(sent)).every((isAccepted) => isAccepted);
+    platform.clearTimeout(timer);
+    const reason = sender.failure();
+    sender.stop();
+    if (areAccepted) return;
+    const { refusal } = sender;
+    if (refusal !== undefined) {
+      throw new RefusedError(`the broker rejected a message to topic ${topic}: ${refusal}`);
+    }
+    const text = `the broker did not accept a message to topic ${topic}`;
+    throw new ConnectionError(reason === undefined ? text : `${text}: ${reason}`);
+  }
+
+  #maxResponseSize(): number {
+    return this.#options.maxResponseSize ?? 256 << 20;
   }
 
   /** Checks that the module listens; rejects if it does not answer. */
@@ -1266,12 +1920,10 @@ export class Caller {
     }
     if (properties.messageType === "fetch") return this.#sendHeld(call, properties.response_topic);
     if (properties.messageType !== "response" && properties.messageType !== "pong") return;
-    const payload = this.#whole(call, piece, properties);
+    const payload = whole(call, piece, properties, this.#maxResponseSize());
     if (payload === undefined) return;
     if (properties.status === "error") {
-      const { x_dasf_error: error } = properties;
-      const info = isObject(error) ? error : parse(error);
-      call.reject(new ModuleError(payloadText(payload), isObject(info) ? info : {}));
+      call.reject(failure(payload, properties));
     } else {
       call.resolve({ payload, properties });
     }
@@ -1317,36 +1969,8 @@ export class Caller {
     return sender;
   }
 
-  /** Adds a fragment; returns the complete payload when all fragments have arrived. */
-  #whole(call: Call, piece: string, properties: Properties): string | undefined {
-    const { fragment, num_fragments } = properties;
-    if ((fragment ?? num_fragments ?? null) === null) return piece;
-    // Pulsar sends the numbers as strings.
-    const [index, count] = [Number(fragment ?? NaN), Number(num_fragments ?? NaN)];
-    if (!Number.isInteger(index) || !Number.isInteger(count) || index < 0 || index >= count) {
-      throw new ResultError("cannot read the response: its fragments have invalid numbers");
-    }
-    const { fragments } = call;
-    // Another module answers, because the first one crashed while it answered.
-    if (call.answer !== properties.x_dasf_answer) {
-      call.answer = properties.x_dasf_answer;
-      call.size = 0;
-      fragments.clear();
-    }
-    if (!fragments.has(index)) {
-      fragments.set(index, piece);
-      call.size += piece.length;
-    }
-    const limit = this.#options.maxResponseSize ?? 256 << 20;
-    if (call.size > limit) {
-      const text = `has more than ${limit} bytes; raise the option maxResponseSize`;
-      throw new ResultError(`the response ${text}`);
-    }
-    if (fragments.size < count) return undefined;
-    return Array.from({ length: count }, (_, index) => fragments.get(index) ?? "").join("");
-  }
-
   async #stop(reason: string): Promise<void> {
+    for (const end of [...this.#closings]) end();
     for (const call of [...this.#calls.values()]) call.reject(new ConnectionError(reason));
     const links = [this.#producer, this.#consumer];
     this.#producer = this.#consumer = undefined;
@@ -1362,7 +1986,20 @@ export class Caller {
   }
 }
 
-/** A function that opens the socket of a topic. Only a DASF broker gets the parameter. */
+/** Cuts a request into pieces of base64. */
+function inPieces(json: Uint8Array, limit: number): string[] {
+  const base64 = toBase64(json);
+  if (json.length <= limit) return [base64];
+  const pieces: string[] = [];
+  for (let start = 0; start < base64.length; start += limit) {
+    pieces.push(base64.slice(start, start + limit));
+  }
+  return pieces;
+}
+
+/**
+ * A function that opens the socket of a topic. A producer gets the parameters only at a DASF broker.
+ */
 type SocketMaker = (
   role: "producer" | "consumer",
   topic: string,
@@ -1400,8 +2037,8 @@ function socketMaker(options: ClientOptions): SocketMaker {
   return (role, topic, subscription, parameter) => {
     const [base = "", query] = baseOfPulsar ? [baseOfPulsar(role)] : url.split("?");
     const parameters = query ? [query] : [];
-    if (pulsar && subscription) parameters.push("subscriptionMode=NonDurable");
-    if (!pulsar && parameter) parameters.push(parameter);
+    if (pulsar && subscription && !parameter) parameters.push("subscriptionMode=NonDurable");
+    if (parameter && (subscription || !pulsar)) parameters.push(parameter);
     if (token !== undefined && !options.WebSocket) {
       parameters.push(`token=${encodeURIComponent(token)}`);
     }

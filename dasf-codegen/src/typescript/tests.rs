@@ -99,7 +99,7 @@ fn the_header_comes_first() {
         before.starts_with("// Of a test.\n\n/**\n * A module.\n"),
         "{before}"
     );
-    assert_has(&before, "new Caller(options, \"topic\", SHAPES)");
+    assert_has(&before, "Caller.of(options, \"topic\", SHAPES)");
     assert!(after.ends_with("const SHAPES: Shapes = {};\n"), "{after}");
 }
 
@@ -503,6 +503,21 @@ fn long_unions_are_broken() {
 }
 
 #[test]
+fn a_function_does_not_hide_the_jobs() {
+    let functions = ["submit", "attach", "job"].map(|name| function(name, vec![], Type::Null));
+    let [text, _] = written(functions.into(), vec![], vec![]);
+    for part in [
+        "  get submit(): Submit<Client> {",
+        "  attach<T = unknown>(id: string): Job<T> {",
+        "  submit2(options?: CallOptions): Promise<void> {",
+        "  attach2(options?: CallOptions): Promise<void> {",
+        "  job(options?: CallOptions): Promise<void> {",
+    ] {
+        assert_has(&text, part);
+    }
+}
+
+#[test]
 fn all_names_of_the_runtime_are_reserved() {
     let code = RUNTIME.lines().map(str::trim_start);
     let code = code.filter(|line| !line.starts_with(['*', '/']));
@@ -512,8 +527,9 @@ fn all_names_of_the_runtime_are_reserved() {
             code.split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
         });
         for word in words {
-            // The type parameter `T` hides other types of this name.
-            let is_type = word != "T" && word.starts_with(|first: char| first.is_ascii_uppercase());
+            // A type parameter is a single letter. It hides other types of this name.
+            let is_type =
+                word.len() > 1 && word.starts_with(|first: char| first.is_ascii_uppercase());
             assert!(!is_type || RESERVED.contains(&word), "{word} in {line}");
         }
     }

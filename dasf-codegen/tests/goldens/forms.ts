@@ -4,7 +4,7 @@
 // Source: forms.api.json
 // SHA-256 of the API description: 138dd9ae77449bf8dff92ec5723eadfb34ee2a760ac510ade6aca9ba33baebd6
 
-export type Job = JobNameMean | JobNameSum | JobName;
+export type Job2 = JobNameMean | JobNameSum | JobName;
 
 export type Inside = InsideA | InsideX;
 
@@ -163,7 +163,7 @@ export interface ClosedSquare {
 
 /** The arguments of `job`. */
 export interface JobArguments {
-  job: Job;
+  job: Job2;
 }
 
 /** The arguments of `untagged`. */
@@ -205,14 +205,27 @@ export class Client {
 
   /** Creates a client. It connects at the first call. */
   constructor(options: ClientOptions) {
-    this.#caller = new Caller(options, "forms", SHAPES);
+    this.#caller = Caller.of(options, "forms", SHAPES);
+  }
+
+  /** The same functions and classes, which submit their calls as jobs. */
+  get submit(): Submit<Client> {
+    return this.#caller.submitting(Client);
+  }
+
+  /**
+   * Returns the job with an id, which this or another program submitted. It does not ask the broker.
+   * `T` is the type of its result, which nothing checks.
+   */
+  attach<T = unknown>(id: string): Job<T> {
+    return this.#caller.attach<T>(id);
   }
 
   /** A struct with an enum in it that may be missing. */
-  async job(args: JobArguments, options?: CallOptions): Promise<Job> {
+  async job(args: JobArguments, options?: CallOptions): Promise<Job2> {
     return this.#caller.call(
       { ...known("job", args, ["job"]), func_name: "job" },
-      { named: "Job" },
+      { named: "Job2" },
       options,
     );
   }
@@ -292,7 +305,7 @@ export class Client {
 
 /** The checks of the named types in results. */
 const SHAPES: Shapes = {
-  Job: { union: [{ named: "JobNameMean" }, { named: "JobNameSum" }, { named: "JobName" }] },
+  Job2: { union: [{ named: "JobNameMean" }, { named: "JobNameSum" }, { named: "JobName" }] },
   Inside: { union: [{ named: "InsideA" }, { named: "InsideX" }] },
   Beside: { union: [{ named: "BesideA" }, { named: "BesideX" }] },
   Series: { object: [{ name: "name", shape: "string" }], rest: { union: ["number", "any"] } },

@@ -103,7 +103,20 @@ export class Client {
 
   /** Creates a client. It connects at the first call. */
   constructor(options: ClientOptions) {
-    this.#caller = new Caller(options, "test-topic", SHAPES);
+    this.#caller = Caller.of(options, "test-topic", SHAPES);
+  }
+
+  /** The same functions and classes, which submit their calls as jobs. */
+  get submit(): Submit<Client> {
+    return this.#caller.submitting(Client);
+  }
+
+  /**
+   * Returns the job with an id, which this or another program submitted. It does not ask the broker.
+   * `T` is the type of its result, which nothing checks.
+   */
+  attach<T = unknown>(id: string): Job<T> {
+    return this.#caller.attach<T>(id);
   }
 
   /**

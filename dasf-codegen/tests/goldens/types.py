@@ -31,6 +31,7 @@ import time
 import uuid
 import urllib.parse
 import warnings
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import (

@@ -33,6 +33,7 @@ import threading
 import time
 import urllib.parse
 import warnings
+from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass, field
 from typing import (

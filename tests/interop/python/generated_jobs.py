@@ -111,7 +111,7 @@ def blocking(gate: str) -> None:
         if IS_EMBEDDED:
             refused(NoJobError, small.status)
             refused(NoJobError, own.attach(small.id).result)
-        pending = own.submit.wait("never")
+        pending = own.submit.wait(f"{gate} never")
         pending.on_progress(reports.append)
     assert str(pending.exception(PATIENCE)) == "the client is closed"
 

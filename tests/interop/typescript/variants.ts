@@ -4,7 +4,7 @@ import { WebSocket } from 'ws';
 
 import { failure } from './calls.js';
 import { Client } from './forms.js';
-import type { Color, Event, Job, Series } from './forms.js';
+import type { Color, Event, Job2 as Job, Series } from './forms.js';
 
 const { url, topic } = JSON.parse(process.argv[2] ?? '');
 const client = new Client({ url, topic, WebSocket });
