@@ -65,7 +65,7 @@ async fn a_job_goes_on_without_its_caller() {
                 match status(&job).await {
                     JobStatus::Running { report: None, .. } => return,
                     earlier => {
-                        assert!(matches!(earlier, JobStatus::Accepted), "{earlier:?}")
+                        assert!(matches!(earlier, JobStatus::Accepted), "{earlier:?}");
                     }
                 }
             }

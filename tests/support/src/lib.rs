@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | this one | the embedded broker, a module that listens on it, and waiting |
 //! | [`peer`] | a caller that sends and receives single frames |
-//! | [`line`] | a line to a broker on which a test makes faults |
+//! | [`mod@line`] | a line to a broker on which a test makes faults |
 //! | [`worker`] | a module that a test can kill |
 //! | [`slow_module`] | a module whose calls end only when nobody waits for them |
 //! | [`program`] | programs of this workspace, as processes |

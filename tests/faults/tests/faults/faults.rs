@@ -71,7 +71,19 @@ pub(crate) struct Scene {
     pub(crate) calls: Calls,
     /// How often a program that calls was killed.
     caller_kills: u32,
-    _folder: TempDir,
+    /// The folder of all files, until they are removed.
+    folder: Option<TempDir>,
+}
+
+impl Drop for Scene {
+    fn drop(&mut self) {
+        // The logs show why a test has failed.
+        if std::thread::panicking()
+            && let Some(folder) = self.folder.take()
+        {
+            println!("{}: the logs are in {}", self.name, folder.keep().display());
+        }
+    }
 }
 
 impl Scene {
@@ -98,7 +110,7 @@ impl Scene {
             modules,
             calls: Calls::default(),
             caller_kills: 0,
-            _folder: folder,
+            folder: Some(folder),
         }
     }
 
