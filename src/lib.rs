@@ -310,9 +310,10 @@ pub mod cli {
     #[cfg(feature = "generate")]
     pub use dasf_runtime::cli::Generate;
     pub use dasf_runtime::cli::{
-        ArgumentNames, Connection, Error, Indent, Logging, Presence, ProgressHandler, TimeLimit,
-        close, has_colours, parse, print_error, print_result, printable, progress_handler,
-        read_text, run_until_interrupted, takes_texts_only, unknown, unknown_argument,
+        ArgumentNames, CallTimeout, Connection, Error, Indent, Logging, Presence, ProgressHandler,
+        TimeLimit, close, has_colours, parse, print_error, print_result, printable,
+        progress_handler, read_text, run_until_interrupted, takes_texts_only, unknown,
+        unknown_argument,
     };
 }
 

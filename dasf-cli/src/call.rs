@@ -8,11 +8,11 @@ use crate::with_caller;
 
 pub(crate) fn run(connection: &Connection, options: &Call) -> Result<(), Error> {
     let request = Unchecked::read(&options.request)?;
-    let limit = options.timeout;
+    let limit = options.timeout.limit();
     let result = with_caller(connection, limit, async |caller, presence| {
         let request = request.check(caller, presence, limit.duration()).await?;
         let on_progress = progress_handler(options.no_progress);
-        presence.call(&request, on_progress).await
+        presence.call(&request, options.timeout, on_progress).await
     })?;
     options.output.print(&result)
 }

@@ -1,7 +1,7 @@
 //! The command line of `dasf`.
 
 use clap::{Args, Parser, Subcommand};
-use dasf::cli::{Connection, Indent, Logging, TimeLimit};
+use dasf::cli::{CallTimeout, Connection, Indent, Logging, TimeLimit};
 use dasf::client::JobId;
 
 use crate::output::Output;
@@ -171,9 +171,8 @@ pub(crate) struct Call {
     #[command(flatten)]
     pub(crate) output: Output,
 
-    /// Time to wait for the result: seconds, a time such as 5m or 2h, or none
-    #[arg(long, value_name = "TIME", default_value = "60")]
-    pub(crate) timeout: TimeLimit,
+    #[command(flatten)]
+    pub(crate) timeout: CallTimeout,
 
     /// Do not show progress reports
     #[arg(long)]

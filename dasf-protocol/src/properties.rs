@@ -35,6 +35,9 @@ pub mod key {
     pub const API_INFO: &str = "api_info";
     /// Extension: the time left for the call when the request was sent, in milliseconds.
     pub const TIMEOUT_MS: &str = "x_dasf_timeout_ms";
+    /// Extension: in a request whose timeout restarts with each report of its progress: the time from a
+    /// report until the caller gives up, in milliseconds.
+    pub const RESTART_MS: &str = "x_dasf_restart_ms";
     /// Extension: in a request that a caller publishes again. It is `1` if the caller does not know whether
     /// the broker received the first message. Otherwise the broker accepted it and may have lost it or
     /// its response: then it is the age of the request in milliseconds, at least 2.
@@ -91,6 +94,7 @@ pub mod key {
         SOURCE_TOPIC,
         STATUS,
         TIMEOUT_MS,
+        RESTART_MS,
         FRAGMENT,
         NUM_FRAGMENTS,
         INFO,

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
+use crate::deadline::Deadline;
 use crate::module::Origin;
 
 /// The call that a function serves: its message, its deadline and its cancellation.
@@ -36,7 +37,7 @@ struct Inner {
     properties: Properties,
     /// Whether the program itself calls.
     is_local: bool,
-    deadline: Option<Instant>,
+    deadline: Option<Deadline>,
     /// Cancelled when the module gives up its calls.
     abort: Arc<CancellationToken>,
     /// Made when the function asks for it, because it needs a timer for the deadline.
@@ -63,7 +64,7 @@ impl Context {
     pub(crate) fn new(
         message_id: MessageId,
         properties: Properties,
-        deadline: Option<Instant>,
+        deadline: Option<Deadline>,
         abort: Arc<CancellationToken>,
         span: Span,
     ) -> Self {
@@ -164,10 +165,12 @@ impl Context {
     }
 
     /// Returns how long the caller still waits; `None` if the request has no timeout.
+    ///
+    /// The time counts from the moment at which the caller published the request. If its timeout restarts
+    /// with each progress report, the time is longer again after the module has sent one.
     pub fn time_left(&self) -> Option<Duration> {
-        self.0
-            .deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+        let deadline = self.0.deadline.as_ref()?;
+        Some(deadline.at().saturating_duration_since(Instant::now()))
     }
 
     /// Returns when the caller stops waiting; `None` if the request has no timeout.
@@ -186,7 +189,8 @@ impl Context {
     /// # assert_eq!(next(&readings, &dasf_runtime::Context::local()), Ok(1.0));
     /// ```
     pub fn deadline(&self) -> Option<std::time::Instant> {
-        self.0.deadline.map(Instant::into_std)
+        let deadline = self.0.deadline.as_ref()?;
+        Some(deadline.at().into_std())
     }
 
     /// Cancels the call, because its caller no longer waits.
@@ -284,10 +288,10 @@ impl Context {
         } = &*self.0;
         let cancellation = cancellation.get_or_init(|| {
             let token = abort.child_token();
-            let timer = deadline.map(|deadline| {
+            let timer = deadline.clone().map(|deadline| {
                 let token = token.clone();
                 let timer = tokio::spawn(async move {
-                    tokio::time::sleep_until(deadline).await;
+                    deadline.over().await;
                     token.cancel();
                 });
                 timer.abort_handle()

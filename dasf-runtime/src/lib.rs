@@ -36,6 +36,7 @@ pub mod client;
 #[cfg(feature = "module")]
 mod context;
 mod dead_requests;
+mod deadline;
 mod discovery;
 mod duration;
 #[cfg(feature = "cli")]

@@ -206,6 +206,7 @@ fn assert_seen(seen: &Map<String, Value>, calls: usize) {
         };
         assert_eq!((class, kind), (&json!("ModuleError"), &json!("validation")));
     }
+    assert_eq!(seen["patient"], "done");
     let late = &seen["late"];
     assert_eq!(late[0], "TimeoutError");
     let text = late[1].as_str().unwrap();

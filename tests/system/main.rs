@@ -34,6 +34,7 @@ mod replay;
 mod requests;
 mod rights;
 mod schema;
+mod timeouts;
 mod types;
 mod unknown_arguments;
 mod unusual_crate;

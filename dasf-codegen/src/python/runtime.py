@@ -1460,6 +1460,7 @@ class _Connection:
         deliver: Callable[[_Event], None],
         wants_report: Callable[[], bool],
         is_on_demand: bool = False,
+        restart: float | None = None,
     ) -> _Call:
         """Return a new call. Write it, and end it in any case."""
         context = self._next_context()
@@ -1467,6 +1468,8 @@ class _Connection:
         if self._is_lossy and message_type == "request":
             # Then the module sends the response no faster than this client reads it.
             properties["x_dasf_answers_pings"] = "1"
+        if restart is not None and message_type == "request":
+            properties["x_dasf_restart_ms"] = int(_limited(restart) * 1000)
         text = _to_base64(payload)
         # A small request has no fragment number: peers do not expect a single fragment.
         width = _FRAME_LIMIT if len(payload) > _FRAME_LIMIT else max(len(text), 1)
@@ -1951,8 +1954,12 @@ def _answer(payload: str, properties: dict[str, Any]) -> _Event:
 
 
 def _deadline(timeout: float) -> float:
+    return time.monotonic() + _limited(timeout)
+
+
+def _limited(timeout: float) -> float:
     # A clock cannot reach infinity, and some locks accept at most 49 days.
-    return time.monotonic() + min(timeout, 30 * 24 * 3600.0)
+    return min(timeout, 30 * 24 * 3600.0)
 
 
 def _left(deadline: float) -> float:
@@ -2698,6 +2705,7 @@ class _Caller:
         headers: dict[str, str] | None = None,
         ca_file: str | os.PathLike[str] | None = None,
         timeout: float = 60.0,
+        timeout_without_progress: float | None = None,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> None:
         """Create a client. It connects at the first call, or in a ``with`` statement.
@@ -2717,18 +2725,25 @@ class _Caller:
             the authorities of this machine: of a private authority, or of the broker itself.
         timeout : float, default: 60.0
             How many seconds a call waits for its response.
+        timeout_without_progress : float, optional
+            The same, but the time restarts with each progress report. It replaces `timeout`.
         on_progress : callable, optional
             The function that receives the progress reports.
         """
         topic = self._topic if topic is None else topic
         self._connection = _Connection(address, topic, token, headers, ca_file)
-        self._timeout = timeout
+        self._set_timeout(timeout, timeout_without_progress)
         self._on_progress = on_progress
+
+    def _set_timeout(self, timeout: float, without_progress: float | None) -> None:
+        self._restarts = without_progress is not None
+        self._timeout = timeout if without_progress is None else without_progress
 
     def with_options(
         self,
         *,
         timeout: float | None = None,
+        timeout_without_progress: float | None = None,
         on_progress: Callable[[Progress], object] | None = None,
     ) -> Self:
         """Return a client with other options that shares the connection.
@@ -2737,22 +2752,27 @@ class _Caller:
         ----------
         timeout : float, optional
             How many seconds a call waits for its response.
+        timeout_without_progress : float, optional
+            The same, but the time restarts with each progress report. It replaces `timeout`.
         on_progress : callable, optional
             The function that receives the progress reports.
         """
         other = copy.copy(self)
-        if timeout is not None:
-            other._timeout = timeout
+        if timeout is not None or timeout_without_progress is not None:
+            timeout = self._timeout if timeout is None else timeout
+            other._set_timeout(timeout, timeout_without_progress)
         if on_progress is not None:
             other._on_progress = on_progress
         return other
 
-    def _report(self, event: _Event) -> _Answer | None:
+    def _report(self, call: _Call, event: _Event) -> _Answer | None:
         """Return a response, raise a failure, and pass a progress report on."""
         if isinstance(event, Exception):
             raise event
         if isinstance(event, _Answer):
             return event
+        if self._restarts:
+            call.deadline = _deadline(self._timeout)
         if self._on_progress is not None:
             self._on_progress(event)
         return None
@@ -2883,23 +2903,24 @@ class _BlockingClient(_Caller):
         connection = self._connection
         connection.open(deadline)
         events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
-        is_shown = self._on_progress is not None
+        is_wanted = self._on_progress is not None or self._restarts
         call = connection.register(
             message_type,
             payload,
             deadline,
             events.put,
-            lambda: is_shown and events.qsize() < _REPORT_LIMIT,
+            lambda: is_wanted and events.qsize() < _REPORT_LIMIT,
             is_on_demand,
+            self._timeout if self._restarts else None,
         )
         try:
             connection.write(call)
             while True:
                 try:
-                    event = events.get(timeout=_left(deadline))
+                    event = events.get(timeout=_left(call.deadline))
                 except queue.Empty:
                     raise connection.no_answer(self._timeout) from None
-                answer = self._report(event)
+                answer = self._report(call, event)
                 if answer is not None:
                     return answer
         finally:
@@ -2982,7 +3003,7 @@ class _AsyncClient(_Caller):
         await asyncio.to_thread(connection.open, deadline)
         events: asyncio.Queue[_Event] = asyncio.Queue()
         loop = asyncio.get_running_loop()
-        is_shown = self._on_progress is not None
+        is_wanted = self._on_progress is not None or self._restarts
 
         def deliver(event: _Event) -> None:
             # The loop may be closed; then nobody waits.
@@ -2994,17 +3015,18 @@ class _AsyncClient(_Caller):
             payload,
             deadline,
             deliver,
-            lambda: is_shown and events.qsize() < _REPORT_LIMIT,
+            lambda: is_wanted and events.qsize() < _REPORT_LIMIT,
             is_on_demand,
+            self._timeout if self._restarts else None,
         )
         try:
             await asyncio.to_thread(connection.write, call)
             while True:
                 try:
-                    event = await asyncio.wait_for(events.get(), _left(deadline))
+                    event = await asyncio.wait_for(events.get(), _left(call.deadline))
                 except asyncio.TimeoutError:
                     raise connection.no_answer(self._timeout) from None
-                answer = self._report(event)
+                answer = self._report(call, event)
                 if answer is not None:
                     return answer
         finally:

@@ -11,7 +11,14 @@ use crate::description::{Class, Description, Field, Format, Function, Presence, 
 /// The methods of every client.
 const METHODS_OF_CLIENTS: [&str; 4] = ["attach", "builder", "caller", "connect"];
 /// The methods of every call's builder.
-const METHODS_OF_CALLS: [&str; 4] = ["timeout", "on_progress", "submit", "send"];
+const METHODS_OF_CALLS: [&str; 6] = [
+    "timeout",
+    "without_timeout",
+    "timeout_without_progress",
+    "on_progress",
+    "submit",
+    "send",
+];
 
 /// Generates the client.
 pub(super) struct Client<'t, 'd> {

@@ -51,6 +51,10 @@ export interface PulsarAddress {
 export interface CallOptions {
   /** How long to wait for the response, in milliseconds; default: the timeout of the client. */
   timeout?: number | undefined;
+  /**
+   * The same, but the time restarts with each progress report of the function. It replaces `timeout`.
+   */
+  timeoutWithoutProgress?: number | undefined;
   /** Cancels the call: it rejects with the signal's reason, and the module learns it. */
   signal?: Signal | undefined;
   /** Receives the progress reports. Each one contains the whole tree of steps. */
@@ -304,6 +308,7 @@ interface Properties {
   num_fragments?: unknown;
   api_info?: unknown;
   x_dasf_timeout_ms?: unknown;
+  x_dasf_restart_ms?: unknown;
   x_dasf_repeated?: unknown;
   x_dasf_on_demand?: unknown;
   x_dasf_answer?: unknown;
@@ -838,8 +843,10 @@ interface Answer {
 /** A call that waits for its response. */
 interface Call extends Parts {
   readonly context: string;
-  readonly deadline: number;
+  deadline: number;
   readonly onProgress: ((report: ProgressReport) => void) | undefined;
+  /** Restarts the timeout, if each progress report does so. */
+  readonly restart: (() => void) | undefined;
   /** The pieces of a payload that the client sends only to a module that asks for them. */
   readonly held: readonly string[];
   /** The connection to the module that asked last. */
@@ -1595,7 +1602,8 @@ export class Caller {
   }
 
   #timeout(options: CallOptions): number {
-    return options.timeout ?? this.#options.timeout ?? 60_000;
+    const { timeoutWithoutProgress, timeout } = options;
+    return timeoutWithoutProgress ?? timeout ?? this.#options.timeout ?? 60_000;
   }
 
   #deadline(options: CallOptions): number {
@@ -1634,10 +1642,14 @@ export class Caller {
         if (messageType === "request" && call.isWritten) this.#cancel(call);
       };
       const abort = () => giveUp(reason());
-      const timer = platform.setTimeout(
-        () => giveUp(this.#lateness(this.#timeout(options))),
-        deadline - Date.now(),
-      );
+      const lateness = () => giveUp(this.#lateness(this.#timeout(options)));
+      let timer = platform.setTimeout(lateness, deadline - Date.now());
+      const restart = () => {
+        platform.clearTimeout(timer);
+        call.deadline = this.#deadline(options);
+        timer = platform.setTimeout(lateness, call.deadline - Date.now());
+      };
+      const restarts = options.timeoutWithoutProgress !== undefined && messageType === "request";
       let messages: Outgoing[] = [];
       const settle = () => {
         this.#calls.delete(context);
@@ -1654,6 +1666,7 @@ export class Caller {
         context,
         deadline,
         onProgress,
+        restart: restarts ? restart : undefined,
         fragments: new Map(),
         answer: undefined,
         size: 0,
@@ -1670,7 +1683,8 @@ export class Caller {
       const sent = isOnDemand ? [""] : pieces;
       messages = sent.map((payload, fragment) => {
         const place = sent.length > 1 ? { fragment, num_fragments: sent.length } : {};
-        const mark = isOnDemand ? { x_dasf_on_demand: "1" } : {};
+        const mark: Properties = isOnDemand ? { x_dasf_on_demand: "1" } : {};
+        if (restarts) mark.x_dasf_restart_ms = Math.min(this.#timeout(options), LONGEST);
         const routing = this.#routing(messageType, context);
         return outgoing(call, payload, { ...routing, ...place, ...mark });
       });
@@ -1915,7 +1929,9 @@ export class Caller {
       } catch {
         // An unreadable report does not change the response.
       }
-      if (isObject(report)) call.onProgress?.(report as unknown as ProgressReport);
+      if (!isObject(report)) return;
+      call.restart?.();
+      call.onProgress?.(report as unknown as ProgressReport);
       return;
     }
     if (properties.messageType === "fetch") return this.#sendHeld(call, properties.response_topic);

@@ -16,7 +16,14 @@ use crate::tokens::spaced;
 use crate::types::ArgumentKind;
 
 /// The methods that every builder of a call has.
-const METHODS_OF_CALLS: [&str; 4] = ["timeout", "on_progress", "submit", "send"];
+const METHODS_OF_CALLS: [&str; 6] = [
+    "timeout",
+    "without_timeout",
+    "timeout_without_progress",
+    "on_progress",
+    "submit",
+    "send",
+];
 
 /// The code of a client: types for the module `client`, and their methods. The methods are written
 /// beside the user's items, where type names have the meaning that the user gave them.

@@ -10,15 +10,12 @@ use super::error::INTERRUPTED;
 use super::options::{Cli, Command};
 use super::output::{Indent, ProgressHandler, print_error, print_result, progress_handler};
 use super::work::{close, on_runtime, run_until_interrupted, stop_signals};
-use super::{Error, Presence, TimeLimit, request};
+use super::{CallTimeout, Error, Presence, TimeLimit, request};
 use crate::client::{CallError, Caller};
 use crate::context::Context;
 use crate::host::{Acknowledge, Host, StartError};
 use crate::module::{FailureKind, Module};
 use crate::progress::ReportSink;
-
-/// How long `send-request` waits for a result by default.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
     let title = cli.title(module.name());
@@ -51,13 +48,12 @@ pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
             timeout,
         } => {
             let request = request::read(&text.request, &module)?;
-            let timeout = timeout.map(TimeLimit::duration);
             if *submit {
+                let timeout = timeout.given().map(TimeLimit::duration);
                 return run_until_interrupted(submit_job(cli, &request, timeout));
             }
             let on_progress = progress_handler(text.no_progress);
-            let timeout = timeout.unwrap_or(CALL_TIMEOUT);
-            run_until_interrupted(send_request(cli, &request, timeout, on_progress))
+            run_until_interrupted(send_request(cli, &request, *timeout, on_progress))
         }
         Command::Listen => on_runtime(listen(cli, module)),
     }
@@ -115,12 +111,12 @@ async fn test_connect(cli: &Cli) -> Result<(), Error> {
 async fn send_request(
     cli: &Cli,
     request: &RawValue,
-    timeout: Duration,
+    timeout: CallTimeout,
     on_progress: ProgressHandler,
 ) -> Result<(), Error> {
     let caller = sender(cli).await?;
-    let presence = Presence::new(&caller, timeout);
-    let result = presence.call(request, on_progress).await;
+    let presence = Presence::new(&caller, timeout.limit().duration());
+    let result = presence.call(request, timeout, on_progress).await;
     close(caller).await;
     Indent::default().print(&result?)
 }

@@ -74,7 +74,7 @@ pub use output::{
 pub use parse::parse;
 pub use presence::Presence;
 pub use schema::takes_texts_only;
-pub use time_limit::{InvalidTimeLimit, TimeLimit};
+pub use time_limit::{CallTimeout, InvalidTimeLimit, TimeLimit};
 pub use work::{close, run_until_interrupted};
 
 pub use crate::module::unknown_arguments::ArgumentNames;

@@ -8,7 +8,7 @@ use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use super::parse::{OneLine, matches};
-use super::{Connection, Error, Indent, Logging, TimeLimit};
+use super::{CallTimeout, Connection, Error, Indent, Logging};
 use crate::host::{Acknowledge, HostOptions};
 use crate::module::descriptor::ModuleDescriptor;
 
@@ -63,13 +63,12 @@ pub(super) enum Command {
     SendRequest {
         #[command(flatten)]
         request: Request,
-        /// Submit the request as a job, and print its id; 'dasf wait' gets the result
-        #[arg(long, conflicts_with = "no_progress")]
+        /// Submit the request as a job, and print its id; 'dasf wait' gets the result. --timeout is then the time
+        /// after which no module begins the job any more [default: none]
+        #[arg(long, conflicts_with_all = ["no_progress", "timeout_without_progress"])]
         submit: bool,
-        /// Time to wait for the result: seconds, a time such as 5m or 2h, or none [default: 60]. With
-        /// --submit, the time after which no module begins the job any more [default: none]
-        #[arg(long, value_name = "TIME")]
-        timeout: Option<TimeLimit>,
+        #[command(flatten)]
+        timeout: CallTimeout,
     },
     /// Generate a typed client of this module
     #[cfg(feature = "generate")]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::output::{ProgressHandler, print_warning};
-use super::{Error, REMEDY};
+use super::{CallTimeout, Error, REMEDY};
 use crate::client::{CallError, Caller, Whereabouts};
 use crate::duration::shown;
 
@@ -66,18 +66,22 @@ impl<'c> Presence<'c> {
             .map_err(|error| self.explain(error))
     }
 
-    /// Sends a request, and waits for its result. If no response comes soon, it also pings the
-    /// topic.
+    /// Sends a request, and waits for its result, with the timeout of the command. If no response comes
+    /// soon, it also pings the topic.
     ///
     /// # Errors
     /// [`Error::Failed`] when the call fails, with advice if no module answered.
     pub async fn call(
         &self,
         request: &RawValue,
+        timeout: CallTimeout,
         mut on_progress: ProgressHandler,
     ) -> Result<Box<RawValue>, Error> {
-        let call = self.caller.call_raw(request).timeout(self.timeout);
-        let call = call.without_warning();
+        let call = self.caller.call_raw(request).without_warning();
+        let call = match timeout.restarts() {
+            true => call.timeout_without_progress(self.timeout),
+            false => call.timeout(self.timeout),
+        };
         let call = call.on_progress(|report| {
             self.is_heard.store(true, Ordering::Relaxed);
             on_progress(report);

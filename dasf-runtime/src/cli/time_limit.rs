@@ -3,6 +3,39 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::Args;
+
+/// How long a command waits for the result of a call.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct CallTimeout {
+    /// Time to wait for the result: seconds, a time such as 5m or 2h, or none [default: 60]
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<TimeLimit>,
+    /// Time to wait for each progress report, and for the result after the last one, in place of --timeout
+    #[arg(long, value_name = "TIME", conflicts_with = "timeout")]
+    timeout_without_progress: Option<TimeLimit>,
+}
+
+/// How long a command waits for a result by default.
+const DEFAULT: TimeLimit = TimeLimit(Duration::from_secs(60));
+
+impl CallTimeout {
+    /// Returns the time.
+    pub fn limit(self) -> TimeLimit {
+        self.given().unwrap_or(DEFAULT)
+    }
+
+    /// Returns the time, if the user has given one.
+    pub fn given(self) -> Option<TimeLimit> {
+        self.timeout_without_progress.or(self.timeout)
+    }
+
+    /// Returns whether the time restarts with each progress report.
+    pub fn restarts(self) -> bool {
+        self.timeout_without_progress.is_some()
+    }
+}
+
 /// How long a command waits: seconds such as `90` or `0.5`, a time with a unit such as `500ms`, `90s`,
 /// `5m`, `2h` or `1d`, or `none`.
 ///

@@ -120,6 +120,25 @@ impl<C, M> ClientBuilder<C, M> {
         self
     }
 
+    /// Lets calls wait without end if they have no timeout of their own. Such a call ends with its response,
+    /// or with an error of the broker.
+    ///
+    /// ```no_run
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// use dasf_runtime::client::Caller;
+    ///
+    /// let patient = Caller::builder("my-topic")
+    ///     .websocket("ws://localhost:8080/ws")
+    ///     .without_timeout()
+    ///     .connect()
+    ///     .await?;
+    /// # let _ = patient;
+    /// # Ok(()) }
+    /// ```
+    pub fn without_timeout(self) -> Self {
+        self.timeout(Duration::MAX)
+    }
+
     /// Sets the number of calls in flight at a time; default 1024, over MQTT 100. A further call waits
     /// until another one ends.
     ///

@@ -185,6 +185,7 @@ impl<R, M: Mode> Call<R, M> {
             request,
             options: CallOptions {
                 timeout: None,
+                restarts: false,
                 on_progress: None,
                 warns: true,
             },
@@ -274,6 +275,41 @@ impl<R, M: Mode, H> Call<R, M, H> {
     /// Sets the timeout of this call, instead of the client's default.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
+        self.options.restarts = false;
+        self
+    }
+
+    /// Lets this call wait without end, instead of the client's timeout. It ends with its response, or with
+    /// an error of the broker.
+    ///
+    /// To give the call up, drop its future.
+    pub fn without_timeout(self) -> Self {
+        self.timeout(Duration::MAX)
+    }
+
+    /// Sets a timeout of this call that restarts with each progress report of the function, instead of the
+    /// client's default. So a call may take as long as it likes, if it tells at least every `timeout` that
+    /// it goes on. The first report must come within `timeout`, too, and so must the response after the
+    /// last one.
+    ///
+    /// The function sees the same timeout: [`Context::time_left`](crate::Context::time_left) grows again
+    /// with each report that it sends.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use dasf_runtime::client::{CallError, Caller};
+    /// # async fn run(caller: Caller) -> Result<(), CallError> {
+    /// let request = serde_json::json!({"func_name": "count", "n": 1_000_000});
+    /// let counted = caller
+    ///     .call(&request)
+    ///     .timeout_without_progress(Duration::from_secs(30))
+    ///     .await?;
+    /// # let _ = counted;
+    /// # Ok(()) }
+    /// ```
+    pub fn timeout_without_progress(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self.options.restarts = true;
         self
     }
 
@@ -318,6 +354,7 @@ impl<R, M: Mode, H> Call<R, M, H> {
             request,
             options: CallOptions {
                 timeout: options.timeout,
+                restarts: options.restarts,
                 on_progress: Some(OnProgress(Box::new(handler))),
                 warns: options.warns,
             },

@@ -18,6 +18,7 @@ use loom::sync::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use super::whereabouts::Limits;
 use super::{CallError, ModuleFailure};
 use crate::number_map::NumberMap;
 use crate::random::LAST_CONTEXT;
@@ -107,6 +108,8 @@ struct Entry {
     waker: Option<Waker>,
     /// The part that is done, in percent, if the function reported it.
     percent: Option<u8>,
+    /// When the function reported its progress last.
+    reported: Option<Instant>,
     /// The fragments of the response, if there are any.
     fragments: Option<Box<Fragments>>,
     request: Request,
@@ -129,8 +132,7 @@ pub(super) enum Request {
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     pub(super) json: Bytes,
-    pub(super) begun: Instant,
-    pub(super) deadline: Instant,
+    pub(super) limits: Limits,
 }
 
 impl Request {
@@ -344,6 +346,11 @@ impl InFlight {
         self.lock().calls.get(&context)?.percent
     }
 
+    /// Returns when the function of a call reported its progress last.
+    pub(super) fn reported(&self, context: u64) -> Option<Instant> {
+        self.lock().calls.get(&context)?.reported
+    }
+
     /// Registers a call under a context that no other call in flight has.
     pub(super) fn register(self: &Arc<Self>, waiting: Waiting, request: Request) -> CallGuard {
         let mut state = self.lock();
@@ -358,6 +365,7 @@ impl InFlight {
             answer: None,
             waker: None,
             percent: None,
+            reported: None,
             fragments: None,
             request,
             losses: state.losses,
@@ -388,12 +396,15 @@ impl InFlight {
         calls.map(|(context, _)| *context).collect()
     }
 
-    /// Returns the request of a call that has no response.
-    pub(super) fn kept(&self, context: u64) -> Option<Kept> {
+    /// Returns the request of a call that has no response, and the deadline of the call.
+    pub(super) fn kept(&self, context: u64) -> Option<(Kept, Instant)> {
         let state = self.lock();
         let entry = state.calls.get(&context)?;
         match &entry.request {
-            Request::Kept(kept) if entry.answer.is_none() => Some(kept.clone()),
+            Request::Kept(kept) if entry.answer.is_none() => {
+                let deadline = kept.limits.deadline_after(entry.reported);
+                Some((kept.clone(), deadline))
+            }
             _ => None,
         }
     }
@@ -463,6 +474,7 @@ impl InFlight {
                 match read_report(payload) {
                     Some(report) => {
                         entry.percent = Some(in_percent(&report));
+                        entry.reported = Some(Instant::now());
                         if let Some(reports) = &waiting.reports {
                             drop(reports.try_send(report));
                         }

@@ -126,8 +126,7 @@ struct Message {
     properties: Properties,
     json: Bytes,
     way: Way,
-    begun: Instant,
-    deadline: Instant,
+    limits: Limits,
 }
 
 impl Message {
@@ -137,8 +136,7 @@ impl Message {
         match (self.way, self.properties.message_type()) {
             (Way::Whole, Some(MessageType::Request)) => Request::Kept(Kept {
                 json: self.json.clone(),
-                begun: self.begun,
-                deadline: self.deadline,
+                limits: self.limits,
             }),
             _ => Request::Gone,
         }
@@ -159,6 +157,8 @@ enum Way {
 /// The options of one call.
 pub(crate) struct CallOptions<H> {
     timeout: Option<Duration>,
+    /// Whether the timeout restarts with each report of the progress.
+    restarts: bool,
     on_progress: Option<H>,
     /// Whether the log gets a warning if no module answers.
     warns: bool,
@@ -249,15 +249,12 @@ impl Shared {
     ) -> Result<Bytes, CallError> {
         self.check(&json)?;
         let timeout = options.timeout.unwrap_or(self.options.timeout);
-        let begun = Instant::now();
-        let deadline = deadline(begun, timeout);
-        let json = Bytes::from(json);
         let limits = Limits {
-            timeout,
-            begun,
-            deadline,
+            restarts: options.restarts,
             warns: options.warns,
+            ..Limits::of_question(timeout)
         };
+        let json = Bytes::from(json);
         let json = match self.send_at_once(json, limits, &options) {
             Ok((_permit, mut call)) => {
                 let stage = Stage::from(call.guard().context());
@@ -307,18 +304,15 @@ impl Shared {
         let Ok(permit) = self.permits.try_acquire() else {
             return Err(json);
         };
-        let Limits {
-            begun, deadline, ..
-        } = limits;
+        let deadline = limits.deadline;
         let kept = Kept {
             json: json.clone(),
-            begun,
-            deadline,
+            limits,
         };
         let call = self
             .in_flight
             .register(Waiting::default(), Request::Kept(kept));
-        let message = self.outgoing(&call, self.request_properties(), json, deadline);
+        let message = self.outgoing(&call, self.request_properties(limits), json, deadline);
         let owner: Arc<dyn Calls> = Arc::<InFlight>::clone(&self.in_flight);
         self.publisher
             .try_publish_for(owner, call.context(), message)?;
@@ -337,14 +331,13 @@ impl Shared {
         stage: &Stage,
     ) -> Result<Bytes, CallError> {
         let message = Message {
-            properties: self.request_properties(),
+            properties: self.request_properties(limits),
             way: match json.len() {
                 size if size <= self.whole_size() => Way::Whole,
                 size => self.way(size).await?,
             },
             json,
-            begun: limits.begun,
-            deadline: limits.deadline,
+            limits,
         };
         let way = message.way;
         let answer = self.exchange(message, on_progress, stage).await;
@@ -355,8 +348,11 @@ impl Shared {
         Ok(answer?.payload)
     }
 
-    fn request_properties(&self) -> Properties {
-        let properties = Properties::new().with_message_type(MessageType::Request);
+    fn request_properties(&self, limits: Limits) -> Properties {
+        let mut properties = Properties::new().with_message_type(MessageType::Request);
+        if limits.restarts {
+            properties = properties.with(key::RESTART_MS, milliseconds(limits.timeout));
+        }
         match self.transport.max_unread() {
             Some(_) => properties.with(key::ANSWERS_PINGS, "1"),
             None => properties,
@@ -399,22 +395,19 @@ impl Shared {
 
     /// Sends a message without a payload, and returns the value of a property of the response.
     async fn ask(&self, message_type: MessageType, property: &str) -> Result<String, CallError> {
-        let timeout = self.options.timeout;
-        let begun = Instant::now();
-        let deadline = deadline(begun, timeout);
+        let limits = Limits::of_question(self.options.timeout);
         let message = Message {
             properties: Properties::new().with_message_type(message_type),
             json: Bytes::new(),
             way: Way::Whole,
-            begun,
-            deadline,
+            limits,
         };
         let stage = Stage::new();
         let exchange = self.exchange(message, None, &stage);
-        let answer = timeout_at(deadline, exchange).await;
+        let answer = timeout_at(limits.deadline, exchange).await;
         let answer = answer.unwrap_or_else(|_| {
             // No module has answered this question.
-            Err(self.timed_out(timeout, &stage, Whereabouts::Unanswered))
+            Err(self.timed_out(limits.timeout, &stage, Whereabouts::Unanswered))
         });
         Ok(answer?
             .properties
@@ -469,15 +462,15 @@ impl Shared {
         let Message {
             properties,
             json,
-            deadline,
+            limits,
             ..
         } = message;
         let is_request = properties.message_type() == Some(MessageType::Request);
-        let outgoing = self.outgoing(&call, properties, json, deadline);
+        let outgoing = self.outgoing(&call, properties, json, limits.deadline);
         let owner: Arc<dyn Calls> = Arc::<InFlight>::clone(&self.in_flight);
         let published = self.publisher.publish_for(owner, call.context(), outgoing);
         published.await.map_err(|error| self.not_published(error))?;
-        let mut sent = Sent::unsent(self, call, deadline);
+        let mut sent = Sent::unsent(self, call, limits.deadline);
         sent.may_have_arrived = is_request;
         sent.await
     }
@@ -522,17 +515,23 @@ impl Shared {
     }
 }
 
-/// Adds to the properties of a message how long the caller waits.
+/// Adds to the properties of a message how long the caller waits, unless it waits without end.
 fn with_time_left(properties: Properties, deadline: Instant) -> Properties {
     let time_left = deadline.saturating_duration_since(Instant::now());
+    if time_left > LONGEST_TIMEOUT {
+        return properties;
+    }
     properties.with(key::TIMEOUT_MS, milliseconds(time_left))
 }
 
+/// A call with a longer timeout waits without end, as far as modules and brokers need to know.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Returns the deadline of a call.
 fn deadline(now: Instant, timeout: Duration) -> Instant {
-    // A clock cannot represent every timeout. A timeout that is too long becomes one year.
+    // A clock cannot represent every timeout.
     now.checked_add(timeout)
-        .unwrap_or_else(|| now + Duration::from_secs(365 * 24 * 3600))
+        .unwrap_or_else(|| now + 2 * LONGEST_TIMEOUT)
 }
 
 impl<M: Mode> Caller<M> {

@@ -52,7 +52,7 @@ impl Shared {
         };
         let guard = self.in_flight.register(waiting, message.request());
         let context = *stage.get_or_init(|| guard.context());
-        let mut call = Sent::unsent(self, guard, message.deadline);
+        let mut call = Sent::unsent(self, guard, message.limits.deadline);
         let is_request = message.properties.message_type() == Some(MessageType::Request);
         // Some of the fragments may be sent when the caller gives up.
         let is_cut = message.way == Way::Fragments;
@@ -160,7 +160,7 @@ impl Shared {
 
     /// Sends a request. For a request on demand, sends it without its payload.
     async fn publish(&self, context: u64, message: &Message) -> Result<Receipts, CallError> {
-        let properties = self.routing(context, message.properties.clone(), message.deadline);
+        let properties = self.routing(context, message.properties.clone(), message.limits.deadline);
         let (properties, payload) = match message.way {
             Way::OnDemand => (properties.with(key::ON_DEMAND, "1"), Bytes::new()),
             Way::Whole | Way::Fragments => (properties, message.json.clone()),
@@ -170,7 +170,7 @@ impl Shared {
             publisher: &self.publisher,
             window: &self.window,
             context,
-            deadline: message.deadline,
+            deadline: message.limits.deadline,
         };
         self.put(queue, properties, payload, is_cut).await
     }
@@ -195,9 +195,9 @@ impl Shared {
             publisher: &publisher,
             window: &SendWindow::default(),
             context,
-            deadline: message.deadline,
+            deadline: message.limits.deadline,
         };
-        let properties = self.routing(context, message.properties.clone(), message.deadline);
+        let properties = self.routing(context, message.properties.clone(), message.limits.deadline);
         let payload = message.json.clone();
         let receipts = self.put(queue, properties, payload, true).await?;
         self.all_accepted(receipts).await

@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::Shared;
 use super::in_flight::{InFlight, Request, Waiting};
 use crate::backoff::Backoff;
+use crate::duration::milliseconds;
 use crate::transport::{Calls, ConnectionState, PublishError};
 
 /// How long the answer to a ping may take.
@@ -141,13 +142,14 @@ impl Client {
         let mut count = 0;
         for context in in_flight.lost_calls() {
             // The queue of the connection may be full.
-            while let Some(kept) = in_flight.kept(context) {
+            while let Some((kept, deadline)) = in_flight.kept(context) {
                 let Some(shared) = self.shared.upgrade() else {
                     return;
                 };
-                let age = u64::try_from(kept.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-                let properties = shared.request_properties().with(key::REPEATED, age.max(2));
-                let message = shared.message(context, properties, kept.json, kept.deadline);
+                let age = milliseconds(kept.limits.begun.elapsed());
+                let properties = shared.request_properties(kept.limits);
+                let properties = properties.with(key::REPEATED, age.max(2));
+                let message = shared.message(context, properties, kept.json, deadline);
                 let owner = Arc::new(Repeated(Arc::clone(&shared.in_flight)));
                 // Without the client, nothing keeps its connection.
                 let publisher = shared.publisher.clone();

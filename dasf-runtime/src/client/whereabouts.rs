@@ -10,7 +10,7 @@ use dasf_protocol::{MessageType, Properties};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{CallError, Message, Shared, Way};
+use super::{CallError, Message, Shared, Way, deadline};
 use crate::duration::shown;
 
 /// How long the answer to a ping may take.
@@ -67,8 +67,32 @@ pub(super) struct Limits {
     pub(super) timeout: Duration,
     pub(super) begun: Instant,
     pub(super) deadline: Instant,
+    /// Whether the timeout restarts with each report of the progress.
+    pub(super) restarts: bool,
     /// Whether the log gets a warning if no module answers.
     pub(super) warns: bool,
+}
+
+impl Limits {
+    /// Returns the limits of a question that is asked now.
+    pub(super) fn of_question(timeout: Duration) -> Self {
+        let begun = Instant::now();
+        Self {
+            timeout,
+            begun,
+            deadline: deadline(begun, timeout),
+            restarts: false,
+            warns: false,
+        }
+    }
+
+    /// Returns the deadline of a call whose function reported its progress last at this time.
+    pub(super) fn deadline_after(self, reported: Option<Instant>) -> Instant {
+        match reported {
+            Some(reported) if self.restarts => deadline(reported, self.timeout),
+            _ => self.deadline,
+        }
+    }
 }
 
 impl Shared {
@@ -82,15 +106,23 @@ impl Shared {
         let mut answers = None;
         let mut asked_at = Some(Instant::now());
         let mut next = Instant::now();
+        let mut deadline = limits.deadline;
         loop {
             tokio::select! {
                 biased;
                 result = &mut *call => return result,
-                () = sleep_until(limits.deadline) => break,
+                () = sleep_until(deadline) => {
+                    let context = stage.get().copied();
+                    let reported = context.and_then(|context| self.in_flight.reported(context));
+                    deadline = limits.deadline_after(reported);
+                    if deadline <= Instant::now() {
+                        break;
+                    }
+                }
                 is_answered = self.is_answered(), if asked_at.is_some() => {
                     answers = Some(is_answered);
                     asked_at = None;
-                    next = limits.deadline.checked_sub(BEFORE_END).unwrap_or(limits.deadline);
+                    next = deadline.checked_sub(BEFORE_END).unwrap_or(deadline);
                     next = next.max(Instant::now() + PING_LIMIT);
                     let is_sent = stage.get().is_some();
                     if !is_answered && is_sent && limits.warns {
@@ -158,17 +190,15 @@ impl Shared {
         {
             return is_answered;
         }
-        let begun = Instant::now();
-        let deadline = begun + PING_LIMIT;
+        let limits = Limits::of_question(PING_LIMIT);
         let ping = Message {
             properties: Properties::new().with_message_type(MessageType::Ping),
             json: Bytes::new(),
             way: Way::Whole,
-            begun,
-            deadline,
+            limits,
         };
         // A ping needs no permit: all may be in use.
-        let pong = timeout_at(deadline, self.exchange_whole(ping, &Stage::new())).await;
+        let pong = timeout_at(limits.deadline, self.exchange_whole(ping, &Stage::new())).await;
         let is_answered = matches!(pong, Ok(Ok(_)));
         if is_answered {
             self.presence.is_warned.store(false, Ordering::Relaxed);

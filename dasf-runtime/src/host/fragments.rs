@@ -75,7 +75,8 @@ pub(super) struct Refused {
 
 impl Request {
     fn is_over(&self, now: Instant) -> bool {
-        self.is_idle(now, PATIENCE) || self.reply.deadline.is_some_and(|deadline| deadline <= now)
+        let deadline = self.reply.deadline.as_ref();
+        self.is_idle(now, PATIENCE) || deadline.is_some_and(|deadline| deadline.at() <= now)
     }
 
     fn is_idle(&self, now: Instant, patience: Duration) -> bool {

@@ -13,6 +13,7 @@ use super::answer::{Answer, response};
 use super::options::{Acknowledge, HostOptions};
 use super::publisher_pool::PublisherPool;
 use super::reply_to::ReplyTo;
+use crate::deadline::Deadline;
 use crate::module::Failure;
 use crate::transport::{Outgoing, PublishError, SendWindow, Transport};
 
@@ -258,7 +259,7 @@ impl Outbox {
             context: reply.context.clone(),
             properties,
             expires: None,
-            awaited_until: reply.deadline,
+            awaited_until: reply.deadline.as_ref().map(Deadline::at),
         }
     }
 

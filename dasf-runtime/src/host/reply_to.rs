@@ -7,6 +7,7 @@ use dasf_protocol::{Properties, Topic};
 use smol_str::SmolStr;
 use tokio::time::Instant;
 
+use crate::deadline::Deadline;
 use crate::transport::Transit;
 
 /// A caller, and the context of its call.
@@ -30,7 +31,7 @@ pub(super) struct ReplyTo {
     /// Whether the caller answers pings on that topic.
     pub(super) answers_pings: bool,
     /// When the caller stops waiting; `None` if it names no timeout.
-    pub(super) deadline: Option<Instant>,
+    pub(super) deadline: Option<Deadline>,
     /// The user who sent the request, if the broker names the users.
     pub(super) user: Option<SmolStr>,
 }
@@ -65,8 +66,8 @@ impl ReplyTo {
 
     /// Returns whether the caller has stopped waiting.
     pub(super) fn is_late(&self) -> bool {
-        self.deadline
-            .is_some_and(|deadline| deadline <= Instant::now())
+        let deadline = self.deadline.as_ref();
+        deadline.is_some_and(|deadline| deadline.at() <= Instant::now())
     }
 
     /// Returns the identity of the call, which is the same for all of its messages.
@@ -81,11 +82,16 @@ impl ReplyTo {
 }
 
 /// Returns when the caller of a request stops waiting; `None` if it names no timeout.
-fn deadline(properties: &Properties, transit: Transit) -> Option<Instant> {
-    let timeout = properties.integer(key::TIMEOUT_MS);
-    let timeout = timeout.map(Duration::from_millis);
-    let timeout = timeout.filter(|&timeout| timeout <= LONGEST_TIMEOUT);
-    timeout.map(|timeout| transit.end_of(timeout))
+fn deadline(properties: &Properties, transit: Transit) -> Option<Deadline> {
+    let time = |key| {
+        let time = properties.integer(key).map(Duration::from_millis);
+        time.filter(|&time| time <= LONGEST_TIMEOUT)
+    };
+    let first = transit.end_of(time(key::TIMEOUT_MS)?);
+    Some(match time(key::RESTART_MS) {
+        Some(timeout) => Deadline::restarting(first, timeout),
+        None => Deadline::fixed(first),
+    })
 }
 
 /// How many response topics are kept.

@@ -128,6 +128,12 @@ def blocking(client: Client, language: str) -> None:
     )
     assert isinstance(error, TimeoutError)
     assert "within 0.2 s" in str(error)
+    # The time restarts with each report.
+    patient = client.with_options(timeout_without_progress=1.0)
+    assert patient.slow(n=40) == "done"
+    error = fails(
+        reference.NoAnswerError, lambda: patient.with_options(timeout=0.2).slow(n=10)
+    )
 
     large(client, language)
 
@@ -188,6 +194,8 @@ async def asynchronous(place: str, topic: str, language: str) -> None:
         assert [it.status for it in reports][-1] == "success", reports
         short = client.with_options(timeout=0.2)
         await fails_later(reference.NoAnswerError, short.slow(n=10))
+        patient = client.with_options(timeout_without_progress=1.0)
+        assert await patient.slow(n=40) == "done"
         # Other calls go on when one is cancelled.
         call = asyncio.create_task(client.slow(n=10))
         await client.add(1)

@@ -93,6 +93,7 @@ export async function callEverything(
   );
   seen.aborted = [await aborted, await failure(client.add({ a: 1 }, { signal }))];
   seen.late = await failure(client.slow({ n: 20 }, { timeout: 100 }));
+  seen.patient = await client.slow({ n: 40 }, { timeoutWithoutProgress: 1000 });
   const thrown = () => {
     throw new Error('by the handler');
   };

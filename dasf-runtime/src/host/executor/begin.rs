@@ -125,7 +125,7 @@ impl Executor {
         let context = Context::new(
             call.message_id.clone(),
             properties,
-            call.reply.deadline,
+            call.reply.deadline.clone(),
             Arc::clone(&self.abort),
             span,
         );
@@ -202,9 +202,13 @@ impl Executor {
         let executor = Arc::clone(self);
         let reply = reply.clone();
         ReportSink::new(self.outbox.max_payload_size(), move |status, json| {
-            executor
+            let is_sent = executor
                 .outbox
-                .try_send_progress(&reply, status, json.into())
+                .try_send_progress(&reply, status, json.into());
+            if is_sent && let Some(deadline) = &reply.deadline {
+                deadline.restart();
+            }
+            is_sent
         })
     }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::Notify;
-use tokio::time::sleep_until;
 
 use super::job::{Call, Job};
 use super::{Executor, Ticket};
@@ -154,8 +153,8 @@ impl Executor {
 
 /// Waits until the caller of a call no longer waits. A job outlives its caller.
 pub(super) async fn late(call: &Call) {
-    match call.reply.deadline {
-        Some(deadline) if !call.reply.is_job => sleep_until(deadline).await,
+    match &call.reply.deadline {
+        Some(deadline) if !call.reply.is_job => deadline.over().await,
         _ => std::future::pending().await,
     }
 }

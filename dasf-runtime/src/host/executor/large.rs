@@ -81,10 +81,10 @@ impl Executor {
     /// Asks the caller for the payload of its request, until the deadline.
     async fn fetch(&self, place: Place, reply: &ReplyTo) -> Result<Fetched, Failure> {
         let fetched = self.inbox.fetch(place, reply, &self.outbox);
-        let Some(deadline) = reply.deadline else {
+        let Some(deadline) = &reply.deadline else {
             return fetched.await;
         };
-        tokio::time::timeout_at(deadline, fetched)
+        tokio::time::timeout_at(deadline.at(), fetched)
             .await
             .unwrap_or_else(|_| Err(Failure::processing(CALLER_S_TIME_OVER)))
     }
