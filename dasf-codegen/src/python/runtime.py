@@ -64,6 +64,8 @@ _T = TypeVar("_T")
 _FRAME_LIMIT = 700 << 10
 # The largest response in fragments, in bytes of base64.
 _ANSWER_LIMIT = 256 << 20
+# The maximum number of responses to one call that come in fragments at the same time.
+_ANSWERS_LIMIT = 4
 # The maximum number of reports that wait for a slow `on_progress`. The client drops more: each
 # report contains the whole state.
 _REPORT_LIMIT = 64
@@ -685,9 +687,8 @@ class _Call:
     # again.
     unread: list[dict[str, Any]] = field(default_factory=list)
     unread_since: float | None = None
-    pieces: dict[int, str] = field(default_factory=dict)
-    # The identifier of the response to which the pieces belong.
-    answer: object = None
+    # The pieces of each response, by its identifier, the last one at the end. Two modules may answer.
+    pieces: dict[str, dict[int, str]] = field(default_factory=dict)
     # The frames that the client sends one after the other, to a module that may be busy.
     later: list[dict[str, Any]] = field(default_factory=list)
     # The frames for a module that asks for them, and the sender for the module that asked last.
@@ -1928,17 +1929,17 @@ def _put_together(
     index, count = int(str(index)), int(str(count))
     if not 0 <= index < count:
         raise ValueError(f"the fragment number {index} is not valid, of {count}")
-    # Another module answers, because the first one crashed while it answered.
-    if call.answer != (answer := properties.get("x_dasf_answer")):
-        call.answer = answer
-        call.pieces.clear()
-    call.pieces.setdefault(index, payload)
-    if sum(map(len, call.pieces.values())) > _ANSWER_LIMIT:
+    answer = str(properties.get("x_dasf_answer"))
+    pieces = call.pieces.get(answer, {})
+    pieces.setdefault(index, payload)
+    _put_last(call.pieces, answer, pieces, _ANSWERS_LIMIT)
+    size = sum(len(it) for held in call.pieces.values() for it in held.values())
+    if size > _ANSWER_LIMIT:
         text = f"the response has more than {_ANSWER_LIMIT} bytes of base64"
         raise TooLargeError(text)
-    if len(call.pieces) < count:
+    if len(pieces) < count:
         return None
-    return "".join(call.pieces[number] for number in range(count))
+    return "".join(pieces[number] for number in range(count))
 
 
 def _answer(payload: str, properties: dict[str, Any]) -> _Event:

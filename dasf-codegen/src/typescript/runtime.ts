@@ -511,6 +511,8 @@ const KEEP_ALIVE = 30_000;
 const PONG_CONNECTION_LIMIT = 8;
 /** The maximum number of topics for which the client remembers whether their reader is busy. */
 const WINDOW_LIMIT = 256;
+/** The maximum number of responses to one call that come in fragments at the same time. */
+const ANSWERS_LIMIT = 4;
 /** The longest duration of a timer, in milliseconds. */
 const LONGEST = 2 ** 31 - 1;
 /** The longest topic that the databases of all brokers store, in characters. */
@@ -875,13 +877,10 @@ function whole(
   if (!Number.isInteger(index) || !Number.isInteger(count) || index < 0 || index >= count) {
     throw new ResultError("cannot read the response: its fragments have invalid numbers");
   }
-  const { fragments } = parts;
-  // Another module answers, because the first one crashed while it answered.
-  if (parts.answer !== properties.x_dasf_answer) {
-    parts.answer = properties.x_dasf_answer;
-    parts.size = 0;
-    fragments.clear();
-  }
+  const answer = String(properties.x_dasf_answer);
+  const fragments = parts.answers.get(answer) ?? new Map<number, string>();
+  const oldest = putLast(parts.answers, answer, fragments, ANSWERS_LIMIT);
+  for (const dropped of oldest?.values() ?? []) parts.size -= dropped.length;
   if (!fragments.has(index)) {
     fragments.set(index, piece);
     parts.size += piece.length;
@@ -1026,11 +1025,11 @@ export class Job<R> {
   }
 }
 
-/** The fragments of a response. */
+/** The fragments of the responses to one request. */
 interface Parts {
-  readonly fragments: Map<number, string>;
-  /** The identifier of the response to which the fragments belong. */
-  answer: unknown;
+  /** The fragments of each response, by its identifier. Two modules may answer. */
+  readonly answers: Map<string, Map<number, string>>;
+  /** The number of characters in all fragments. */
   size: number;
 }
 
@@ -1046,7 +1045,7 @@ class JobRecord {
   readonly submitters: unknown[] = [];
   #state: JobState = "waiting";
   #report: ProgressReport | undefined;
-  readonly #parts = new Map<string, Parts>();
+  readonly #parts: Parts = { answers: new Map(), size: 0 };
   readonly #id: JobId;
   readonly #limit: number;
 
@@ -1099,20 +1098,15 @@ class JobRecord {
 
   #join(properties: Properties, payload: string): void {
     this.isSent = true;
-    const { x_dasf_answer: answer } = properties;
-    // A module that dies while it sends its response leaves fragments of it.
-    const parts = this.#parts.get(String(answer)) ?? { fragments: new Map(), answer, size: 0 };
-    putLast(this.#parts, String(answer), parts, UNFINISHED_LIMIT);
     try {
-      const others = [...this.#parts.values()].reduce((sum, { size }) => sum + size, -parts.size);
-      const text = whole(parts, payload, properties, this.#limit - others);
+      const text = whole(this.#parts, payload, properties, this.#limit);
       if (text !== undefined) {
         this.answer = properties.status === "error" ? failure(text, properties) : text;
       }
     } catch (error) {
       this.answer = error instanceof DasfError ? error : new ResultError(String(error));
     }
-    if (this.answer !== undefined) this.#parts.clear();
+    if (this.answer !== undefined) this.#parts.answers.clear();
   }
 }
 
@@ -1360,8 +1354,6 @@ const SILENCE = 1_000;
 const KEEP = 7 * 86_400_000;
 /** How long another caller with the same key may take before it counts as gone, in milliseconds. */
 const SUBMITTER_PATIENCE = 10_000;
-/** The maximum number of responses of which only some fragments have come. */
-const UNFINISHED_LIMIT = 4;
 
 /** Calls a module, with many calls at the same time over one pair of connections. @internal */
 export class Caller {
@@ -1667,8 +1659,7 @@ export class Caller {
         deadline,
         onProgress,
         restart: restarts ? restart : undefined,
-        fragments: new Map(),
-        answer: undefined,
+        answers: new Map(),
         size: 0,
         held: isOnDemand ? pieces : [],
         sender: undefined,

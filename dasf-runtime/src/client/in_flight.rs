@@ -35,6 +35,10 @@ pub(super) const REPORT_CAPACITY: usize = 64;
 /// The number of waiting requests of modules for the payload of one call.
 pub(super) const FETCH_CAPACITY: usize = 8;
 
+/// How many responses to one call may come in fragments at the same time: one from each module that runs
+/// it.
+const MAX_ANSWERS: usize = 4;
+
 /// The size of all requests that are kept to be published again, in bytes.
 const MAX_KEPT: usize = 32 << 20;
 
@@ -110,8 +114,8 @@ struct Entry {
     percent: Option<u8>,
     /// When the function reported its progress last.
     reported: Option<Instant>,
-    /// The fragments of the response, if there are any.
-    fragments: Option<Box<Fragments>>,
+    /// The fragments of the response, if there are any. Two modules may answer at the same time.
+    fragments: Vec<Fragments>,
     request: Request,
     /// The number of losses before the call.
     losses: u32,
@@ -164,9 +168,8 @@ struct Fragments {
 impl Entry {
     /// Returns the memory of the fragments, in bytes.
     fn held(&self) -> usize {
-        self.fragments
-            .as_ref()
-            .map_or(0, |it| it.assembly.held_bytes())
+        let fragments = self.fragments.iter();
+        fragments.map(|it| it.assembly.held_bytes()).sum()
     }
 
     /// Adds a fragment. Returns the whole payload if no fragment is missing. There is room for so many
@@ -178,9 +181,13 @@ impl Entry {
         position: Position,
         piece: Payload,
     ) -> Result<Option<Payload>, CallError> {
-        let assembly = match &mut self.fragments {
-            Some(fragments) if fragments.id == id => &mut fragments.assembly,
-            other => {
+        let known = self.fragments.iter().position(|it| it.id == id);
+        let place = match known {
+            Some(place) => place,
+            None => {
+                if self.fragments.len() == MAX_ANSWERS {
+                    self.fragments.remove(0);
+                }
                 // Fresh memory takes longer to get than to write. But a small response must not keep the
                 // memory of a large request.
                 let sent = self.request.take_spare();
@@ -188,13 +195,14 @@ impl Entry {
                 let is_useful = sent.len() / 2 <= announced.min(room / 4);
                 let buffer = is_useful.then(|| spare::vec_of(sent)).flatten();
                 let buffer = buffer.unwrap_or_default();
-                let fragments = Fragments {
+                self.fragments.push(Fragments {
                     id: id.to_owned(),
                     assembly: Assembly::in_buffer(position.count, buffer),
-                };
-                &mut other.insert(Box::new(fragments)).assembly
+                });
+                self.fragments.len() - 1
             }
         };
+        let assembly = &mut self.fragments[place].assembly;
         Ok(match assembly.insert(position, piece)? {
             Joined::Complete(whole) => Some(whole.into()),
             Joined::Incomplete | Joined::Duplicate => None,
@@ -366,7 +374,7 @@ impl InFlight {
             waker: None,
             percent: None,
             reported: None,
-            fragments: None,
+            fragments: Vec::new(),
             request,
             losses: state.losses,
         };
@@ -531,7 +539,7 @@ impl InFlight {
         });
         // The call may not take its answer for a while.
         *held -= entry.held();
-        entry.fragments = None;
+        entry.fragments = Vec::new();
         let request = std::mem::replace(&mut entry.request, Request::Gone);
         *kept -= request.kept();
         let waker = entry.waker.take();
@@ -764,6 +772,51 @@ mod tests {
         drop(call);
         assert_eq!(in_flight.lock().held, 0);
         assert_eq!(in_flight.len(), 0);
+    }
+
+    #[test]
+    fn fragments_of_two_responses_may_come_by_turns() {
+        let in_flight = calls(10_000);
+        let mut call = waiting(&in_flight);
+        let mut piece = |id: &str, index: usize, text: &str| {
+            in_flight.deliver(delivery(
+                text,
+                json!({
+                    "messageType": "response", "requestContext": "7", "fragment": index,
+                    "num_fragments": 2, "x_dasf_answer": id,
+                }),
+            ));
+            answer(&mut call)
+        };
+        assert!(piece("first", 0, "QUFB").is_none());
+        for other in 0..MAX_ANSWERS - 1 {
+            assert!(piece(&format!("other {other}"), 0, "QkJC").is_none());
+        }
+        let whole = piece("first", 1, "Q0ND").unwrap().unwrap();
+        assert_eq!(whole.payload, "AAACCC");
+        assert_eq!(in_flight.lock().held, 0);
+    }
+
+    #[test]
+    fn fragments_of_many_responses_are_limited() {
+        let in_flight = calls(10_000);
+        let call = waiting(&in_flight);
+        let mut held = 0;
+        for id in 0..100 {
+            in_flight.deliver(delivery(
+                "QUFB",
+                json!({
+                    "messageType": "response", "requestContext": "7", "fragment": 0,
+                    "num_fragments": 2, "x_dasf_answer": id.to_string(),
+                }),
+            ));
+            if id < MAX_ANSWERS {
+                held = in_flight.lock().held;
+            }
+        }
+        assert_eq!(in_flight.lock().held, held);
+        drop(call);
+        assert_eq!(in_flight.lock().held, 0);
     }
 
     #[test]
