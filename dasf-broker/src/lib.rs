@@ -225,6 +225,11 @@
 //!
 //! Its properties must not contain `x_dasf_user` and `x_dasf_groups`.
 //!
+//! While messages wait for the consumers of a topic, the broker answers a message of the type `ping` with the
+//! property `x_dasf_position_of` itself, and does not deliver it: it would wait behind the others. The answer is
+//! a `pong` on the response topic of the ping. If the request with this `requestContext` waits, the pong has the
+//! property `x_dasf_position`: how many requests wait before it.
+//!
 //! The broker answers each frame with a receipt, `{"messageId", "context", "result": "ok"}`. If it
 //! refuses the frame, `result` is the reason. In the Pulsar style, `result` is then `send-error:3`
 //! for a bad frame or `send-error:8` for a full backlog or a missing right, and `errorMsg` is the reason. The

@@ -38,6 +38,14 @@ pub mod key {
     /// Extension: in a request whose timeout restarts with each report of its progress: the time from a
     /// report until the caller gives up, in milliseconds.
     pub const RESTART_MS: &str = "x_dasf_restart_ms";
+    /// Extension: in a ping: the [`REQUEST_CONTEXT`] of an unfinished call of the same caller. The pong then
+    /// has [`POSITION`] or [`RUNS_MS`], if the module knows the call.
+    pub const POSITION_OF: &str = "x_dasf_position_of";
+    /// Extension: in a pong: how many requests wait before the one of [`POSITION_OF`]. The embedded broker
+    /// sends such a pong itself for a request that waits there.
+    pub const POSITION: &str = "x_dasf_position";
+    /// Extension: in a pong: for how many milliseconds the function of the call of [`POSITION_OF`] has run.
+    pub const RUNS_MS: &str = "x_dasf_runs_ms";
     /// Extension: in a request that a caller publishes again. It is `1` if the caller does not know whether
     /// the broker received the first message. Otherwise the broker accepted it and may have lost it or
     /// its response: then it is the age of the request in milliseconds, at least 2.
@@ -95,6 +103,9 @@ pub mod key {
         STATUS,
         TIMEOUT_MS,
         RESTART_MS,
+        POSITION_OF,
+        POSITION,
+        RUNS_MS,
         FRAGMENT,
         NUM_FRAGMENTS,
         INFO,

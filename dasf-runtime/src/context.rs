@@ -173,6 +173,12 @@ impl Context {
         Some(deadline.at().saturating_duration_since(Instant::now()))
     }
 
+    /// Returns whether the caller has stopped waiting.
+    pub(crate) fn is_late(&self, now: Instant) -> bool {
+        let deadline = self.0.deadline.as_ref();
+        deadline.is_some_and(|deadline| deadline.at() <= now)
+    }
+
     /// Returns when the caller stops waiting; `None` if the request has no timeout.
     ///
     /// ```

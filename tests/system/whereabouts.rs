@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 use std::future::IntoFuture;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
 use dasf::client::Whereabouts;
@@ -208,4 +208,116 @@ async fn a_call_waits_for_a_module_that_starts_again() {
         assert_eq!(broker.statistics().refused, 0);
         host.shutdown().await;
     }
+}
+
+/// The open gates. The calls of [`busy`] end when their gate is open.
+static GATES: (Mutex<Vec<String>>, Condvar) = (Mutex::new(Vec::new()), Condvar::new());
+
+fn open(gate: &str) {
+    let (open, changed) = &GATES;
+    open.lock().unwrap().push(gate.to_owned());
+    changed.notify_all();
+}
+
+/// Functions that run until a gate is open.
+#[dasf::module(main = false)]
+mod busy {
+    use std::time::Duration;
+
+    use super::GATES;
+
+    #[dasf::function]
+    fn hold(gate: String) {
+        let (open, changed) = &GATES;
+        let open = open.lock().unwrap();
+        drop(changed.wait_while(open, |open| !open.contains(&gate)));
+    }
+
+    #[dasf::function]
+    async fn hold_in_task(gate: String) {
+        let (open, _) = &GATES;
+        while !open.lock().unwrap().contains(&gate) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Sends five calls to a module that runs one at a time, and returns what the timeouts of all of them say.
+async fn queue(topic: &str, function: &str, options: HostOptions) -> Vec<Whereabouts> {
+    let gate = format!("{topic} {function}");
+    let broker = broker().await;
+    let module = busy::module().unwrap();
+    let host = listen(&broker, topic, module, options).await;
+    let client = Caller::builder(topic).websocket(&broker.url());
+    let client = client.connect().await.unwrap();
+    let mut calls = Vec::new();
+    for number in 1..=5 {
+        let call = client.call(&json!({"func_name": function, "gate": gate}));
+        let call = call.timeout(Duration::from_secs(3)).into_future();
+        calls.push(tokio::spawn(call));
+        let is_there = || broker.statistics().published >= number;
+        soon("the request", until(is_there)).await;
+    }
+    let mut known = Vec::new();
+    for call in calls {
+        match call.await.unwrap() {
+            Err(CallError::Timeout { known: it, .. }) => known.push(it),
+            other => panic!("{other:?}"),
+        }
+    }
+    open(&gate);
+    host.shutdown().await;
+    known
+}
+
+fn waiting(before: u64) -> Whereabouts {
+    Whereabouts::Waiting { before }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_that_waits_knows_how_many_wait_before_it() {
+    let one = || HostOptions::default().max_workers(1).max_concurrent(1);
+    let in_group = || one().group("workers".parse().unwrap());
+    for function in ["hold", "hold_in_task"] {
+        let known = queue("queue", function, one()).await;
+        match known[0] {
+            Whereabouts::Begun { so_far } => {
+                assert!((500..3000).contains(&so_far.as_millis()), "{so_far:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(known[1..], [0, 1, 2, 3].map(waiting), "{function}");
+        // A module of a group leaves the calls to the broker, but the next one.
+        let known = queue("group", function, in_group()).await;
+        assert_eq!(known[..2], [Whereabouts::Accepted; 2], "{function}");
+        assert_eq!(known[2..], [0, 1, 2].map(waiting), "{function}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_caller_learns_while_it_waits_where_its_call_is() {
+    let broker = broker().await;
+    let module = busy::module().unwrap();
+    let options = HostOptions::default().max_workers(1);
+    let host = listen(&broker, "watched", module, options).await;
+    let client = Caller::builder("watched").websocket(&broker.url());
+    let client = client.connect().await.unwrap();
+    let request = json!({"func_name": "hold", "gate": "watched"});
+    let first = tokio::spawn(client.call(&request).into_future());
+    soon(
+        "the first call",
+        until(|| broker.statistics().published >= 1),
+    )
+    .await;
+    let (sender, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let call = client.call(&request).on_whereabouts(move |whereabouts| {
+        let _ = sender.send(whereabouts);
+    });
+    let second = tokio::spawn(call.into_future());
+    assert_eq!(soon("the position", told.recv()).await, Some(waiting(0)));
+    assert_eq!(soon("the position", told.recv()).await, Some(waiting(0)));
+    first.abort();
+    second.abort();
+    open("watched");
+    host.shutdown().await;
 }

@@ -5,6 +5,7 @@
 
 mod consumer;
 mod dead_letter;
+mod position;
 mod producer;
 mod put_aside;
 mod recent;
@@ -246,15 +247,15 @@ impl Hub {
         }
     }
 
-    /// Publishes the dead letters of a change of the topic `name`, puts messages aside, logs its events, and
-    /// wakes tasks.
-    /// The caller must hold no lock.
+    /// Publishes the dead letters and the answers of a change of the topic `name`, puts messages aside, logs
+    /// its events, and wakes tasks. The caller must hold no lock.
     pub(crate) fn apply_effects(&self, name: &TopicName, effects: &mut Effects) {
         self.report(name, effects);
         effects.wake();
     }
 
-    /// Publishes the dead letters of a change of the topic `name`, puts messages aside, and logs its events.
+    /// Publishes the dead letters and the answers of a change of the topic `name`, puts messages aside, and
+    /// logs its events.
     /// The tasks to wake stay.
     fn report(&self, name: &TopicName, effects: &mut Effects) {
         for event in effects.events.drain(..) {
@@ -270,6 +271,9 @@ impl Hub {
         }
         if let Some(due) = effects.suspects_due.take() {
             self.suspect(name, due);
+        }
+        for answer in std::mem::take(&mut effects.answers) {
+            self.answer(name, &answer, effects);
         }
     }
 

@@ -161,6 +161,10 @@ impl Producer {
                 let topic = self.name.clone();
                 return (message, Err(PublishError::NobodyListens { topic }));
             }
+            if let Some(answer) = topic.answer(properties, &message) {
+                effects.answers.push(answer);
+                return (message, Ok(()));
+            }
             let published = match cancelled {
                 Some(call) => topic.cancel(message.clone(), &call, effects),
                 None => topic.publish(message.clone(), effects),

@@ -14,8 +14,8 @@ pub(crate) mod stamp;
 mod time;
 
 use std::ops::Deref;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::body::Bytes;
@@ -26,6 +26,7 @@ use uuid::fmt::Hyphenated;
 
 use crate::budget::{Budget, Charge};
 use crate::store::RestoredMessage;
+use crate::topic::call_of;
 pub(crate) use content::{Content, Earlier};
 pub(crate) use frame::{Fields, Frame};
 pub(crate) use ids::MessageIds;
@@ -59,6 +60,8 @@ pub(crate) struct Inner {
     pub(crate) published: Instant,
     /// Whether a consumer has acknowledged the message.
     is_acknowledged: AtomicBool,
+    /// The number of the call of which it is the request, if that was asked for.
+    call: OnceLock<Option<u64>>,
     id: Uuid,
     body: Body,
     /// The memory of the message, without its places in subscriptions.
@@ -155,6 +158,7 @@ impl Message {
             sequence,
             published,
             is_acknowledged: AtomicBool::new(false),
+            call: OnceLock::new(),
             id: origin.ids.uuid(sequence),
             body,
             charge: budget.charge(size + MESSAGE_OVERHEAD),
@@ -322,6 +326,18 @@ impl Message {
             Body::Fixed(content) => content.with_properties(number::keep),
             Body::Kept(kept) => kept.keep(),
         }
+    }
+
+    /// Returns the number of the call of which the message is the request; `None` if it is none, or its
+    /// content is not in the memory.
+    pub(crate) fn call(&self) -> Option<u64> {
+        if let Some(call) = self.call.get() {
+            return *call;
+        }
+        self.with_properties(|properties| {
+            let properties = properties?;
+            *self.call.get_or_init(|| call_of(properties))
+        })
     }
 
     /// Records that a consumer of any subscription has acknowledged the message.

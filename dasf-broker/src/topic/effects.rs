@@ -10,6 +10,7 @@ use uuid::fmt::Hyphenated;
 
 use super::attempt::Attempt;
 use super::name::TopicName;
+use super::position::PositionAnswer;
 use crate::account::Account;
 use crate::message::Message;
 use crate::store::Held;
@@ -25,6 +26,8 @@ pub(crate) struct Effects {
     pub(crate) put_aside: Vec<PutAside>,
     /// When the topic has to look at its suspects, if there are new ones.
     pub(crate) suspects_due: Option<Instant>,
+    /// Answers to callers who ask where their requests are.
+    pub(crate) answers: Vec<PositionAnswer>,
     /// Events to log.
     pub(crate) events: Vec<Event>,
 }

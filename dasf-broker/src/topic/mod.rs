@@ -6,7 +6,8 @@
 //! readers, `expire` removes old ones, `room` those for which there is no memory, and `cancel` those that their
 //! callers no longer need. A `subscription` shares the messages
 //! of its `backlog` among its `consumer`s, unless they are `obsolete`. `redelivery` takes messages back from
-//! them, and the `history` of a message counts that and has its `attempt`s. `restore` brings back what a store has kept. `watch`
+//! them, and the `history` of a message counts that and has its `attempt`s. `position` tells callers how many
+//! requests wait before theirs. `restore` brings back what a store has kept. `watch`
 //! shows who listens and how much waits.
 
 mod attach;
@@ -23,6 +24,7 @@ mod hold;
 mod name;
 mod obsolete;
 mod options;
+mod position;
 mod publish;
 mod redelivery;
 mod restore;
@@ -63,6 +65,7 @@ pub(crate) use obsolete::{GoneReaders, expects_answer};
 pub(crate) use options::{
     ConsumerOptions, DeadLetterPolicy, HoldOption, OnClose, SubscriptionType,
 };
+pub(crate) use position::{PositionAnswer, call_of};
 pub(crate) use room::Victims;
 use subscription::Subscription;
 use watch::{Counts, Samples};

@@ -101,6 +101,9 @@ _SHORTEST_UNREAD, _LONGEST_UNREAD = 0.05, 0.25
 _CANCEL_TIME, _CANCEL_LIMIT = 10.0, 1024
 # How long the client waits for a pong before it pings the module again, in seconds.
 _PING_AGAIN = 0.25
+# After so many seconds without a response, the client asks where a call is, and so many seconds
+# before its timeout again. An answer that did not come within the last number does not come.
+_QUIET, _BEFORE_END, _ANSWER_TIME = 1.0, 2.0, 0.2
 # A connection for pongs ends after these seconds without a ping. There are at most so many of them.
 _KEEP_ALIVE = 30.0
 _PONG_CONNECTION_LIMIT = 8
@@ -691,6 +694,14 @@ class _Call:
     pieces: dict[str, dict[int, str]] = field(default_factory=dict)
     # The frames that the client sends one after the other, to a module that may be busy.
     later: list[dict[str, Any]] = field(default_factory=list)
+    # What an answer to a question for the call said, the question that has no answer yet, and when
+    # the client asks again.
+    known: str | None = None
+    # The last progress report of the call, in base64.
+    report: str | None = None
+    question: _Call | None = None
+    asked_at: float = 0.0
+    ask_at: float = math.inf
     # The frames for a module that asks for them, and the sender for the module that asked last.
     held: list[dict[str, Any]] = field(default_factory=list)
     sender: _Sender | None = None
@@ -1445,13 +1456,47 @@ class _Connection:
         for sender in senders:
             sender.join(_left(deadline))
 
-    def no_answer(self, timeout: float) -> DasfError:
+    def no_answer(self, timeout: float, call: _Call) -> DasfError:
         """Return the exception for a call without a response."""
         text = f"no response from topic {self.topic} within {timeout:g} s"
         for one in self._sockets or ():
             if one.failure is not None:
                 return NotConnectedError(f"{text}: {one.failure}")
-        return NoAnswerError(f"{text}; check that a module listens there")
+        known = call.known
+        waited = time.monotonic() - call.asked_at
+        if call.question is not None and waited > _ANSWER_TIME:
+            known = "no module there answers a ping"
+        with contextlib.suppress(ValueError):
+            if call.report is not None:
+                report = Progress.model_validate_json(_text(call.report))
+                known = f"the module runs it, and is at {report.fraction:.0%}"
+        return NoAnswerError(f"{text}; {known or 'check that a module listens there'}")
+
+    def ask(self, call: _Call) -> None:
+        """Ask where a call is. The module answers, or the broker if the call waits there."""
+        now = time.monotonic()
+        call.asked_at = now
+        call.ask_at = max(now + _QUIET, call.deadline - _BEFORE_END)
+        self._end_question(call)
+        context = self._next_context()
+        properties = self._routing("ping", context)
+        frames = _frames({**properties, "x_dasf_position_of": call.context}, "", 1)
+
+        def deliver(event: _Event) -> None:
+            call.question = None
+            if isinstance(event, _Answer):
+                call.known = _whereabouts(event.properties)
+
+        question = _Call(context, now + _QUIET, deliver, lambda: False, frames)
+        with contextlib.suppress(NotConnectedError):
+            self._add(question)
+            call.question = question
+            self.write(question)
+
+    def _end_question(self, call: _Call) -> None:
+        question, call.question = call.question, None
+        if question is not None:
+            self._forget(question.context)
 
     def register(
         self,
@@ -1480,7 +1525,9 @@ class _Connection:
             held = frames
             frames = _frames({**properties, "x_dasf_on_demand": "1"}, "", 1)
         call = _Call(context, deadline, deliver, wants_report, frames, held=held)
-        call.is_request = message_type == "request"
+        if message_type == "request":
+            call.is_request = True
+            call.ask_at = time.monotonic() + min(_QUIET, _left(deadline) / 2)
         if self._is_lossy and len(frames) > 1:
             call.frames, call.later = [], frames
         self._add(call)
@@ -1514,6 +1561,7 @@ class _Connection:
 
         Return whether its module must learn that nobody waits for the response, by `cancel`.
         """
+        self._end_question(call)
         is_open = self._forget(call.context) is call
         if not is_open or not call.is_request or not call.written_to:
             return False
@@ -1769,6 +1817,7 @@ class _Connection:
             return
         try:
             if message_type == "progress":
+                call.report = payload
                 if call.wants_report():
                     call.deliver(Progress.model_validate_json(_text(payload)))
             elif message_type == "fetch":
@@ -1952,6 +2001,19 @@ def _answer(payload: str, properties: dict[str, Any]) -> _Event:
     if not isinstance(info, dict):
         info = {}
     return ModuleError(text, info.get("code"), info.get("details"))
+
+
+def _whereabouts(properties: dict[str, Any]) -> str:
+    """Return what the answer to a question for a call says."""
+    with contextlib.suppress(TypeError, ValueError):
+        if (runs := properties.get("x_dasf_runs_ms")) is not None:
+            return f"the module runs it, for {int(runs) / 1000:.1f} s so far"
+        if (before := properties.get("x_dasf_position")) is not None:
+            count = int(before)
+            few = {0: "is the next one", 1: "1 other call before it"}
+            others = few.get(count, f"{count} other calls before it")
+            return f"it waits, and {others}"
+    return "a module listens there, so the call waits or runs, and may still end"
 
 
 def _deadline(timeout: float) -> float:
@@ -2917,10 +2979,14 @@ class _BlockingClient(_Caller):
         try:
             connection.write(call)
             while True:
+                wait = _left(min(call.deadline, call.ask_at))
                 try:
-                    event = events.get(timeout=_left(call.deadline))
+                    event = events.get(timeout=wait)
                 except queue.Empty:
-                    raise connection.no_answer(self._timeout) from None
+                    if _left(call.deadline) > 0:
+                        connection.ask(call)
+                        continue
+                    raise connection.no_answer(self._timeout, call) from None
                 answer = self._report(call, event)
                 if answer is not None:
                     return answer
@@ -3023,10 +3089,14 @@ class _AsyncClient(_Caller):
         try:
             await asyncio.to_thread(connection.write, call)
             while True:
+                wait = _left(min(call.deadline, call.ask_at))
                 try:
-                    event = await asyncio.wait_for(events.get(), _left(call.deadline))
+                    event = await asyncio.wait_for(events.get(), wait)
                 except asyncio.TimeoutError:
-                    raise connection.no_answer(self._timeout) from None
+                    if _left(call.deadline) > 0:
+                        await asyncio.to_thread(connection.ask, call)
+                        continue
+                    raise connection.no_answer(self._timeout, call) from None
                 answer = self._report(call, event)
                 if answer is not None:
                     return answer

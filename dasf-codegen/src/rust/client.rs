@@ -11,11 +11,12 @@ use crate::description::{Class, Description, Field, Format, Function, Presence, 
 /// The methods of every client.
 const METHODS_OF_CLIENTS: [&str; 4] = ["attach", "builder", "caller", "connect"];
 /// The methods of every call's builder.
-const METHODS_OF_CALLS: [&str; 6] = [
+const METHODS_OF_CALLS: [&str; 7] = [
     "timeout",
     "without_timeout",
     "timeout_without_progress",
     "on_progress",
+    "on_whereabouts",
     "submit",
     "send",
 ];

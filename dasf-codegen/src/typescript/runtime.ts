@@ -51,9 +51,7 @@ export interface PulsarAddress {
 export interface CallOptions {
   /** How long to wait for the response, in milliseconds; default: the timeout of the client. */
   timeout?: number | undefined;
-  /**
-   * The same, but the time restarts with each progress report of the function. It replaces `timeout`.
-   */
+  /** The same, but the time restarts with each progress report. It replaces `timeout`. */
   timeoutWithoutProgress?: number | undefined;
   /** Cancels the call: it rejects with the signal's reason, and the module learns it. */
   signal?: Signal | undefined;
@@ -309,6 +307,9 @@ interface Properties {
   api_info?: unknown;
   x_dasf_timeout_ms?: unknown;
   x_dasf_restart_ms?: unknown;
+  x_dasf_position_of?: unknown;
+  x_dasf_position?: unknown;
+  x_dasf_runs_ms?: unknown;
   x_dasf_repeated?: unknown;
   x_dasf_on_demand?: unknown;
   x_dasf_answer?: unknown;
@@ -503,6 +504,12 @@ const SHORTEST_UNREAD = 50;
 const LONGEST_UNREAD = 250;
 /** How long a cancellation waits for a connection after the time of its call, in milliseconds. */
 const CANCEL_TIME = 10_000;
+/** After so many milliseconds without a response, the client asks where a call is. */
+const QUIET = 1_000;
+/** So many milliseconds before its timeout, it asks again. */
+const BEFORE_END = 2_000;
+/** An answer that did not come within so many milliseconds does not come. */
+const ANSWER_TIME = 200;
 /** How long the client waits for a pong before it pings the module again, in milliseconds. */
 const PING_AGAIN = 250;
 /** How long a connection for pongs stays open without a ping, in milliseconds. */
@@ -694,6 +701,17 @@ function frameOf({ payload, properties, deadline }: Sendable): object {
   return { payload, context: properties.requestContext, properties };
 }
 
+/** Returns what the answer to a question for a call says. */
+function whereabouts({ x_dasf_runs_ms, x_dasf_position }: Properties): string {
+  // Pulsar sends the numbers as strings.
+  const [runs, before] = [Number(x_dasf_runs_ms ?? NaN), Number(x_dasf_position ?? NaN)];
+  if (Number.isFinite(runs)) return `the module runs it, for ${(runs / 1000).toFixed(1)} s so far`;
+  if (before === 0) return "it waits, and is the next one";
+  if (before === 1) return "it waits, and 1 other call before it";
+  if (Number.isFinite(before)) return `it waits, and ${before} other calls before it`;
+  return "a module listens there, so the call waits or runs, and may still end";
+}
+
 /** Returns whether a value is the name of a topic, which may become a part of a URL. */
 function isTopicName(topic: unknown): topic is string {
   return typeof topic === "string" && /^[-\w]{1,255}$/.test(topic);
@@ -847,6 +865,12 @@ interface Call extends Parts {
   readonly context: string;
   deadline: number;
   readonly onProgress: ((report: ProgressReport) => void) | undefined;
+  /** What an answer to a question for the call said. */
+  known: string | undefined;
+  /** The part that is done, as the function reported it. */
+  percent: number | undefined;
+  /** When the client asked, if there is no answer yet, in milliseconds. */
+  askedAt: number | undefined;
   /** Restarts the timeout, if each progress report does so. */
   readonly restart: (() => void) | undefined;
   /** The pieces of a payload that the client sends only to a module that asks for them. */
@@ -1384,7 +1408,7 @@ export class Caller {
   /** The connections for pongs by topic, the last used one at the end. */
   readonly #pongSenders = new Map<string, TopicSender>();
   /** The pings that the module has not answered, by their numbers. */
-  readonly #pings = new Map<string, () => void>();
+  readonly #pings = new Map<string, (pong: Properties) => void>();
   /** The topics to which the client sends fragments in turn, the last used one at the end. */
   readonly #windows = new Map<string, SendWindow>();
   /** What ends with the client: the waits for jobs. */
@@ -1634,7 +1658,7 @@ export class Caller {
         if (messageType === "request" && call.isWritten) this.#cancel(call);
       };
       const abort = () => giveUp(reason());
-      const lateness = () => giveUp(this.#lateness(this.#timeout(options)));
+      const lateness = () => giveUp(this.#lateness(this.#timeout(options), call));
       let timer = platform.setTimeout(lateness, deadline - Date.now());
       const restart = () => {
         platform.clearTimeout(timer);
@@ -1642,6 +1666,17 @@ export class Caller {
         timer = platform.setTimeout(lateness, call.deadline - Date.now());
       };
       const restarts = options.timeoutWithoutProgress !== undefined && messageType === "request";
+      let stopAsking = () => {};
+      const askIn = (wait: number) => {
+        const asking = platform.setTimeout(() => {
+          stopAsking();
+          const end = this.#ask(call);
+          const again = askIn(Math.max(QUIET, call.deadline - BEFORE_END - Date.now()));
+          stopAsking = () => (end(), again());
+        }, wait);
+        return (stopAsking = () => platform.clearTimeout(asking));
+      };
+      if (messageType === "request") askIn(Math.min(QUIET, (deadline - Date.now()) / 2));
       let messages: Outgoing[] = [];
       const settle = () => {
         this.#calls.delete(context);
@@ -1652,12 +1687,16 @@ export class Caller {
         call.sender?.stop();
         call.ended?.();
         platform.clearTimeout(timer);
+        stopAsking();
         signal?.removeEventListener("abort", abort);
       };
       const call: Call = {
         context,
         deadline,
         onProgress,
+        known: undefined,
+        percent: undefined,
+        askedAt: undefined,
         restart: restarts ? restart : undefined,
         answers: new Map(),
         size: 0,
@@ -1695,6 +1734,27 @@ export class Caller {
     // The broker would drop a message whose time is over.
     this.#queue.add({ ...cancellation, deadline: undefined });
     this.#publish();
+  }
+
+  /** Asks where a call is. Returns a function that ends the question. */
+  #ask(call: Call): () => void {
+    const context = this.#nextContext();
+    const properties = { ...this.#routing("ping", context), x_dasf_position_of: call.context };
+    const question = outgoing(call, "", properties);
+    const end = () => {
+      this.#queue.delete(question);
+      this.#unread.delete(question);
+      this.#pings.delete(context);
+    };
+    this.#pings.set(context, (pong) => {
+      end();
+      call.askedAt = undefined;
+      call.known = whereabouts(pong);
+    });
+    call.askedAt = Date.now();
+    this.#queue.add(question);
+    this.#publish();
+    return end;
   }
 
   /** The properties of a message to a module. */
@@ -1768,12 +1828,16 @@ export class Caller {
     return context;
   }
 
-  #lateness(timeout: number): DasfError {
+  #lateness(timeout: number, { known, percent, askedAt }: Call): DasfError {
     const text = `no response from topic ${this.#topic} within ${timeout} ms`;
+    const isUnanswered = askedAt !== undefined && Date.now() - askedAt > ANSWER_TIME;
+    const answer = isUnanswered ? "no module there answers a ping" : known;
+    const runs = percent === undefined ? undefined : `the module runs it, and is at ${percent} %`;
+    const told = runs ?? answer;
     const failure = this.#consumer?.failure ?? this.#producer?.failure;
     return failure
       ? new ConnectionError(`${text}: ${failure}`)
-      : new TimeoutError(`${text}; check that a module listens there`);
+      : new TimeoutError(`${text}; ${told ?? "check that a module listens there"}`);
   }
 
   #connect(): void {
@@ -1846,6 +1910,8 @@ export class Caller {
     const [message] = index < 0 ? [] : this.#unreceipted.splice(index, 1);
     if (result === "ok") {
       message?.accepted?.();
+    } else if (message?.properties.x_dasf_position_of !== undefined) {
+      // The call goes on without an answer.
     } else if (status === NOBODY_LISTENS) {
       if (message && !this.#keepUnread(message)) {
         const hint = "start the module, or check the topic";
@@ -1891,7 +1957,7 @@ export class Caller {
     const { messageType, requestContext }: Properties = properties;
     if (messageType === "ping" && this.#isMeant(properties)) this.#answerPing(properties);
     if (messageType === "pong" && this.#isMeant(properties)) {
-      this.#pings.get(String(requestContext))?.();
+      this.#pings.get(String(requestContext))?.(properties);
     }
     const call = this.#calls.get(String(requestContext));
     // The call has its response already, or the message belongs to another client.
@@ -1921,6 +1987,7 @@ export class Caller {
         // An unreadable report does not change the response.
       }
       if (!isObject(report)) return;
+      call.percent = Math.trunc(fraction(report as unknown as ProgressReport) * 100);
       call.restart?.();
       call.onProgress?.(report as unknown as ProgressReport);
       return;

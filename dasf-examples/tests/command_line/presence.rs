@@ -125,10 +125,11 @@ fn a_call_that_takes_long_is_no_reason_to_warn() {
     assert_eq!(stdout(&output), "3");
     assert_eq!(stderr(&output), "");
     let line = error_line(&reference(&send(&url, "slow", "2")), 1);
-    assert_eq!(
-        line,
-        "no response from topic slow within 2 s; a module there has answered, so the call waits or \
-         runs; wait longer with --timeout"
+    let known = "no response from topic slow within 2 s; the module runs it, for ";
+    assert!(line.starts_with(known), "{line}");
+    assert!(
+        line.ends_with(" so far; wait longer with --timeout"),
+        "{line}"
     );
 }
 

@@ -16,11 +16,12 @@ use crate::tokens::spaced;
 use crate::types::ArgumentKind;
 
 /// The methods that every builder of a call has.
-const METHODS_OF_CALLS: [&str; 6] = [
+const METHODS_OF_CALLS: [&str; 7] = [
     "timeout",
     "without_timeout",
     "timeout_without_progress",
     "on_progress",
+    "on_whereabouts",
     "submit",
     "send",
 ];

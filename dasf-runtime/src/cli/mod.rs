@@ -54,6 +54,7 @@ mod progress_bars;
 mod request;
 mod schema;
 mod time_limit;
+mod waiting_line;
 mod work;
 mod yaml;
 

@@ -1,11 +1,14 @@
 //! Commands that wait for a module, and report when no module answers.
 
+use std::io::IsTerminal;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::value::RawValue;
 
 use super::output::{ProgressHandler, print_warning};
+use super::waiting_line::WaitingLine;
 use super::{CallTimeout, Error, REMEDY};
 use crate::client::{CallError, Caller, Whereabouts};
 use crate::duration::shown;
@@ -24,7 +27,7 @@ pub struct Presence<'c> {
     caller: &'c Caller,
     timeout: Duration,
     /// Whether any message came from a module.
-    is_heard: AtomicBool,
+    is_heard: Arc<AtomicBool>,
     is_warned: AtomicBool,
 }
 
@@ -34,7 +37,7 @@ impl<'c> Presence<'c> {
         Self {
             caller,
             timeout,
-            is_heard: AtomicBool::default(),
+            is_heard: Arc::default(),
             is_warned: AtomicBool::new(false),
         }
     }
@@ -82,8 +85,16 @@ impl<'c> Presence<'c> {
             true => call.timeout_without_progress(self.timeout),
             false => call.timeout(self.timeout),
         };
+        let line = Arc::new(WaitingLine::new(std::io::stderr().is_terminal()));
+        let (is_heard, shown) = (Arc::clone(&self.is_heard), Arc::clone(&line));
+        let call = call.on_whereabouts(move |whereabouts| {
+            let is_answered = whereabouts != Whereabouts::Unanswered;
+            is_heard.fetch_or(is_answered, Ordering::Relaxed);
+            shown.show(whereabouts);
+        });
         let call = call.on_progress(|report| {
             self.is_heard.store(true, Ordering::Relaxed);
+            line.clear();
             on_progress(report);
         });
         let ping = Box::pin(async {
@@ -101,7 +112,9 @@ impl<'c> Presence<'c> {
                 never = ping => never,
             }
         };
-        self.attend(call).await.map_err(|error| self.explain(error))
+        let result = self.attend(call).await;
+        line.clear();
+        result.map_err(|error| self.explain(error))
     }
 
     fn is_heard(&self) -> bool {
@@ -136,7 +149,10 @@ impl<'c> Presence<'c> {
     pub fn explain(&self, error: CallError) -> Error {
         match error {
             CallError::Timeout {
-                known: Whereabouts::Running { .. },
+                known:
+                    Whereabouts::Running { .. }
+                    | Whereabouts::Begun { .. }
+                    | Whereabouts::Waiting { .. },
                 ..
             } => Error::Failed(format!("{error}; wait longer with --timeout")),
             CallError::Timeout { topic, after, .. } if self.is_heard() => Error::Failed(format!(

@@ -12,7 +12,7 @@ use dasf_protocol::progress::Report;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::{Async, Blocking, CallError, CallOptions, Caller, Mode, Submit};
+use super::{Async, Blocking, CallError, CallOptions, Caller, Mode, Submit, Whereabouts};
 #[cfg(feature = "module")]
 use crate::module::descriptor::TypeDescriptor;
 use crate::read::{self, SchemaOf};
@@ -187,6 +187,7 @@ impl<R, M: Mode> Call<R, M> {
                 timeout: None,
                 restarts: false,
                 on_progress: None,
+                on_whereabouts: None,
                 warns: true,
             },
             schema: None,
@@ -320,6 +321,29 @@ impl<R, M: Mode, H> Call<R, M, H> {
         self
     }
 
+    /// Calls `handler` about every second with what the client finds out about a call that takes longer than
+    /// a second: how many wait before it, or for how long it has run. Without a handler, the client asks
+    /// only once, and again before the timeout, whose error tells it.
+    ///
+    /// Modules in Rust know their calls, and so does a `dasf-broker` for the calls that wait there. Other
+    /// modules tell only that they are there.
+    ///
+    /// ```no_run
+    /// # use dasf_runtime::client::{CallError, Caller};
+    /// # async fn run(caller: Caller) -> Result<(), CallError> {
+    /// let request = serde_json::json!({"func_name": "count", "n": 10});
+    /// let counted = caller
+    ///     .call(&request)
+    ///     .on_whereabouts(|whereabouts| println!("{whereabouts}"))
+    ///     .await?;
+    /// # let _ = counted;
+    /// # Ok(()) }
+    /// ```
+    pub fn on_whereabouts(mut self, handler: impl FnMut(Whereabouts) + Send + 'static) -> Self {
+        self.options.on_whereabouts = Some(Box::new(handler));
+        self
+    }
+
     /// Calls `handler` with every progress report of the module: the whole tree of steps, each time
     /// it changes. Without a handler, nothing is shown. The handler may borrow, because it runs only
     /// while the call is awaited, or while [`send`](Call::send) waits.
@@ -356,6 +380,7 @@ impl<R, M: Mode, H> Call<R, M, H> {
                 timeout: options.timeout,
                 restarts: options.restarts,
                 on_progress: Some(OnProgress(Box::new(handler))),
+                on_whereabouts: options.on_whereabouts,
                 warns: options.warns,
             },
             schema,

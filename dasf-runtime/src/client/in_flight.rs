@@ -945,8 +945,7 @@ mod tests {
     fn kept(size: usize) -> Request {
         Request::Kept(Kept {
             json: vec![b' '; size].into(),
-            begun: Instant::now(),
-            deadline: Instant::now(),
+            limits: Limits::of_question(std::time::Duration::ZERO),
         })
     }
 
@@ -963,7 +962,7 @@ mod tests {
         let mut lost = in_flight.lost_calls();
         lost.sort_unstable();
         assert_eq!(lost, [7, 8]);
-        assert_eq!(in_flight.kept(8).unwrap().json.len(), 2);
+        assert_eq!(in_flight.kept(8).unwrap().0.json.len(), 2);
         in_flight.deliver(delivery(
             "NQ==",
             json!({"messageType": "response", "requestContext": "8"}),

@@ -51,11 +51,11 @@ pub(crate) use cancel::all_sent;
 use contract::Contract;
 use in_flight::{Answer, CallGuard, InFlight, Kept, Request, Waiting};
 use receiver::Receiver;
-use whereabouts::{Limits, Presence, Stage};
+use whereabouts::{Limits, OnWhereabouts, Presence, Stage};
 
 /// How many calls of a client run at a time over a broker that drops no messages.
 const MAX_IN_FLIGHT: usize = 1024;
-/// How long a call takes before its client asks whether a module is there at all. A call with a short
+/// How long a call takes before its client asks where it is. A call with a short
 /// timeout asks after half of it.
 const QUIET: Duration = Duration::from_secs(1);
 
@@ -160,6 +160,7 @@ pub(crate) struct CallOptions<H> {
     /// Whether the timeout restarts with each report of the progress.
     restarts: bool,
     on_progress: Option<H>,
+    on_whereabouts: Option<OnWhereabouts>,
     /// Whether the log gets a warning if no module answers.
     warns: bool,
 }
@@ -258,7 +259,8 @@ impl Shared {
         let json = match self.send_at_once(json, limits, &options) {
             Ok((_permit, mut call)) => {
                 let stage = Stage::from(call.guard().context());
-                let answer = self.attend(limits, &stage, &mut call).await?;
+                let handler = options.on_whereabouts;
+                let answer = self.attend(limits, &stage, &mut call, handler).await?;
                 return Ok(answer.payload);
             }
             Err(json) => json,
@@ -266,7 +268,8 @@ impl Shared {
         let stage = Stage::new();
         // Boxed, so that the future of a small call stays small.
         let mut call = Box::pin(self.send_in_turn(json, limits, options.on_progress, &stage));
-        self.attend(limits, &stage, &mut call).await
+        self.attend(limits, &stage, &mut call, options.on_whereabouts)
+            .await
     }
 
     /// Checks a request against the API description, if the client has one.
@@ -275,19 +278,20 @@ impl Shared {
         checked.map_err(|problems| CallError::Invalid { problems })
     }
 
-    /// Runs a call until its deadline. If the call takes long, asks meanwhile whether a module is there.
+    /// Runs a call until its deadline. If the call takes long, asks meanwhile where it is.
     async fn attend<T>(
         &self,
         limits: Limits,
         stage: &Stage,
         call: &mut (impl Future<Output = Result<T, CallError>> + Unpin),
+        on_whereabouts: Option<OnWhereabouts>,
     ) -> Result<T, CallError> {
         let quiet = limits.begun + QUIET.min(limits.timeout / 2);
         if let Ok(result) = timeout_at(quiet, &mut *call).await {
             return result;
         }
         // Boxed, so that the future of a quick call stays small.
-        Box::pin(self.attend_long(limits, stage, call)).await
+        Box::pin(self.attend_long(limits, stage, call, on_whereabouts)).await
     }
 
     /// Sends a request if it fits one frame and need not wait. Most calls are sent in this way. Returns

@@ -6,18 +6,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use dasf_protocol::properties::key;
 use dasf_protocol::{MessageType, Properties};
+use smol_str::ToSmolStr;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::{CallError, Message, Shared, Way, deadline};
-use crate::duration::shown;
+use super::{Answer, CallError, Message, Shared, Way, deadline};
+use crate::duration::{rounded, shown};
 
 /// How long the answer to a ping may take.
 const PING_LIMIT: Duration = Duration::from_secs(1);
 /// A ping that was sent so long ago counts as unanswered when the time of a call is over.
 const SHORTEST_PING: Duration = Duration::from_millis(200);
-/// How long before the end of a call its client asks again.
+/// How long before the end of a call its client asks again, unless somebody wants to know more often.
 const BEFORE_END: Duration = Duration::from_secs(2);
 
 /// What is known of a call without a response.
@@ -29,7 +31,18 @@ pub enum Whereabouts {
         /// The part that is done, from 0 to 100.
         percent: u8,
     },
-    /// A module answers a ping. Its function has reported no progress: it waits, or it does not report.
+    /// The function runs. It has reported no progress.
+    Begun {
+        /// How long it has run when the module told it.
+        so_far: Duration,
+    },
+    /// The call waits, in the broker or in a module.
+    Waiting {
+        /// How many calls wait there before it.
+        before: u64,
+    },
+    /// A module listens, but does not tell whether the call waits or runs: it is one of a group and does not
+    /// have the call, or it is not made with this library.
     Accepted,
     /// No module answers a ping.
     Unanswered,
@@ -41,9 +54,15 @@ impl fmt::Display for Whereabouts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Running { percent } => write!(f, "the module runs it, and is at {percent} %"),
-            Self::Accepted => f.write_str(
-                "a module there answers a ping, so the call waits or runs, and may still end",
-            ),
+            Self::Begun { so_far } => {
+                write!(f, "the module runs it, for {} so far", rounded(*so_far))
+            }
+            Self::Waiting { before: 0 } => f.write_str("it waits, and is the next one"),
+            Self::Waiting { before: 1 } => f.write_str("it waits, and 1 other call before it"),
+            Self::Waiting { before } => write!(f, "it waits, and {before} other calls before it"),
+            Self::Accepted => {
+                f.write_str("a module listens there, so the call waits or runs, and may still end")
+            }
             Self::Unanswered => f.write_str("no module there answers a ping"),
             Self::Unknown => f.write_str("the module may be busy, or no module listens there"),
         }
@@ -52,6 +71,9 @@ impl fmt::Display for Whereabouts {
 
 /// The context of a call, as soon as the call has one: it waits until few enough other calls run.
 pub(super) type Stage = OnceLock<u64>;
+
+/// Gets what a client finds out about a call that takes long.
+pub(super) type OnWhereabouts = Box<dyn FnMut(Whereabouts) + Send>;
 
 /// Whether a module answers, as all calls of a client found out together.
 #[derive(Debug, Default)]
@@ -96,12 +118,13 @@ impl Limits {
 }
 
 impl Shared {
-    /// Runs a call that takes long until its deadline, and asks meanwhile whether a module is there.
+    /// Runs a call that takes long until its deadline, and asks meanwhile where it is.
     pub(super) async fn attend_long<T>(
         &self,
         limits: Limits,
         stage: &Stage,
         call: &mut (impl Future<Output = Result<T, CallError>> + Unpin),
+        mut on_whereabouts: Option<OnWhereabouts>,
     ) -> Result<T, CallError> {
         let mut answers = None;
         let mut asked_at = Some(Instant::now());
@@ -119,31 +142,39 @@ impl Shared {
                         break;
                     }
                 }
-                is_answered = self.is_answered(), if asked_at.is_some() => {
-                    answers = Some(is_answered);
+                answer = self.ask_about(stage), if asked_at.is_some() => {
                     asked_at = None;
-                    next = deadline.checked_sub(BEFORE_END).unwrap_or(deadline);
-                    next = next.max(Instant::now() + PING_LIMIT);
+                    let soon = Instant::now() + PING_LIMIT;
+                    next = match &mut on_whereabouts {
+                        None => deadline.checked_sub(BEFORE_END).map_or(soon, |at| at.max(soon)),
+                        Some(handler) => {
+                            handler(self.known(stage, Some(answer)));
+                            soon
+                        }
+                    };
+                    answers = Some(answer);
                     let is_sent = stage.get().is_some();
-                    if !is_answered && is_sent && limits.warns {
+                    if answer == Whereabouts::Unanswered && is_sent && limits.warns {
                         self.warn_that_nobody_answers(limits.timeout);
                     }
                 }
                 () = sleep_until(next), if asked_at.is_none() => asked_at = Some(Instant::now()),
             }
         }
-        let percent = stage
-            .get()
-            .and_then(|context| self.in_flight.percent(*context));
-        let is_unanswered = asked_at.is_some_and(|at| at.elapsed() >= SHORTEST_PING);
-        let known = match (percent, answers) {
-            (Some(percent), _) => Whereabouts::Running { percent },
-            _ if is_unanswered => Whereabouts::Unanswered,
-            (None, Some(true)) => Whereabouts::Accepted,
-            (None, Some(false)) => Whereabouts::Unanswered,
-            (None, None) => Whereabouts::Unknown,
-        };
+        if asked_at.is_some_and(|at| at.elapsed() >= SHORTEST_PING) {
+            answers = Some(Whereabouts::Unanswered);
+        }
+        let known = self.known(stage, answers);
         Err(self.timed_out(limits.timeout, stage, known))
+    }
+
+    /// Returns what is known of a call from its progress reports, or else from the answer to a question.
+    fn known(&self, stage: &Stage, answer: Option<Whereabouts>) -> Whereabouts {
+        let context = stage.get().copied();
+        match context.and_then(|context| self.in_flight.percent(context)) {
+            Some(percent) => Whereabouts::Running { percent },
+            None => answer.unwrap_or(Whereabouts::Unknown),
+        }
     }
 
     /// Returns the error of a call whose time is over.
@@ -182,29 +213,56 @@ impl Shared {
         }
     }
 
-    /// Returns whether a module answers a ping. Calls that ask at the same time share a ping.
-    async fn is_answered(&self) -> bool {
+    /// Asks where a call is. Calls that ask at the same time first find out together whether anybody
+    /// answers.
+    async fn ask_about(&self, stage: &Stage) -> Whereabouts {
         let mut last = self.presence.last.lock().await;
-        if let Some((at, is_answered)) = *last
-            && at.elapsed() < PING_LIMIT
-        {
-            return is_answered;
+        let known = *last;
+        match known {
+            Some((at, false)) if at.elapsed() < PING_LIMIT => return Whereabouts::Unanswered,
+            Some((at, true)) if at.elapsed() < PING_LIMIT => drop(last),
+            _ => {
+                let answer = self.ping_about(stage).await;
+                let is_answered = answer != Whereabouts::Unanswered;
+                if is_answered {
+                    self.presence.is_warned.store(false, Ordering::Relaxed);
+                }
+                *last = Some((Instant::now(), is_answered));
+                return answer;
+            }
         }
+        self.ping_about(stage).await
+    }
+
+    /// Sends a ping that asks for a call. The module answers it, or the broker if the call waits there.
+    async fn ping_about(&self, stage: &Stage) -> Whereabouts {
         let limits = Limits::of_question(PING_LIMIT);
+        let mut properties = Properties::new().with_message_type(MessageType::Ping);
+        if let Some(context) = stage.get() {
+            let context = context.to_smolstr();
+            properties = properties.with(key::POSITION_OF, context.as_str());
+        }
         let ping = Message {
-            properties: Properties::new().with_message_type(MessageType::Ping),
+            properties,
             json: Bytes::new(),
             way: Way::Whole,
             limits,
         };
         // A ping needs no permit: all may be in use.
         let pong = timeout_at(limits.deadline, self.exchange_whole(ping, &Stage::new())).await;
-        let is_answered = matches!(pong, Ok(Ok(_)));
-        if is_answered {
-            self.presence.is_warned.store(false, Ordering::Relaxed);
+        match pong {
+            Ok(Ok(Answer { properties, .. })) => {
+                let number = |key| properties.integer(key);
+                let so_far = number(key::RUNS_MS).map(Duration::from_millis);
+                let before = number(key::POSITION);
+                match (so_far, before) {
+                    (Some(so_far), _) => Whereabouts::Begun { so_far },
+                    (None, Some(before)) => Whereabouts::Waiting { before },
+                    (None, None) => Whereabouts::Accepted,
+                }
+            }
+            _ => Whereabouts::Unanswered,
         }
-        *last = Some((Instant::now(), is_answered));
-        is_answered
     }
 
     fn warn_that_nobody_answers(&self, timeout: Duration) {

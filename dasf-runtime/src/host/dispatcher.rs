@@ -146,7 +146,11 @@ impl Dispatcher {
         match message_type {
             MessageType::Ping => {
                 if !self.executor.own_pings.contain(&reply.response_topic) {
-                    outbox.try_send_pong(&reply);
+                    let call = properties.text(key::POSITION_OF);
+                    let standing = call.and_then(|context| {
+                        self.executor.standing(&(reply.caller(), context.into()))
+                    });
+                    outbox.try_send_pong(&reply, standing);
                 }
             }
             MessageType::Info => {

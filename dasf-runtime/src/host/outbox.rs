@@ -10,10 +10,12 @@ use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::answer::{Answer, response};
+use super::executor::Standing;
 use super::options::{Acknowledge, HostOptions};
 use super::publisher_pool::PublisherPool;
 use super::reply_to::ReplyTo;
 use crate::deadline::Deadline;
+use crate::duration::milliseconds;
 use crate::module::Failure;
 use crate::transport::{Outgoing, PublishError, SendWindow, Transport};
 
@@ -125,9 +127,14 @@ impl Outbox {
         self.try_send_payload(reply, properties, Bytes::new());
     }
 
-    /// Answers a ping, now or deferred.
-    pub(super) fn try_send_pong(&self, reply: &ReplyTo) {
+    /// Answers a ping, now or deferred, with what the host knows of the call for which it asks.
+    pub(super) fn try_send_pong(&self, reply: &ReplyTo, standing: Option<Standing>) {
         let pong = Properties::new().with_message_type(MessageType::Pong);
+        let pong = match standing {
+            None => pong,
+            Some(Standing::Waits { before }) => pong.with(key::POSITION, before),
+            Some(Standing::Runs { so_far }) => pong.with(key::RUNS_MS, milliseconds(so_far)),
+        };
         self.try_send(
             reply,
             match self.repeats {

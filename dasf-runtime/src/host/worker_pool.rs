@@ -217,6 +217,13 @@ impl<J> WorkerPool<J> {
         alone.chain(state.jobs.drain(..)).collect()
     }
 
+    /// Returns how many jobs wait before the first one that satisfies a condition; `None` if there is none
+    /// among the first `max`.
+    pub(super) fn position(&self, max: usize, condition: impl Fn(&J) -> bool) -> Option<usize> {
+        let state = self.lock();
+        state.jobs.iter().take(max).position(condition)
+    }
+
     /// Takes the waiting jobs that satisfy a condition.
     pub(super) fn take_waiting(&self, mut condition: impl FnMut(&J) -> bool) -> Vec<J> {
         let mut state = self.lock();
@@ -314,7 +321,11 @@ mod tests {
         for job in 1..=4 {
             pool.push(job);
         }
+        assert_eq!(pool.position(9, |job| *job == 3), Some(2));
+        assert_eq!(pool.position(2, |job| *job == 3), None);
         assert_eq!(pool.take_waiting(|job| job % 2 == 0), [2, 4]);
+        assert_eq!(pool.position(9, |job| *job == 3), Some(1));
+        assert_eq!(pool.position(9, |job| *job == 4), None);
         assert_eq!([next(&pool), next(&pool)], [1, 3]);
     }
 

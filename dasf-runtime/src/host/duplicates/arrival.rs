@@ -64,6 +64,16 @@ impl RecentRequests {
         };
         Arrival::New(memory.insert(request), message)
     }
+
+    /// Returns the number of the latest request of a call, if it has no response yet.
+    pub(in crate::host) fn unanswered(&self, call: &CallId) -> Option<Ticket> {
+        let hash = self.hasher.hash_one(call);
+        let mut memory = self.lock();
+        let ticket = Ticket(*memory.latest.get(&hash)?);
+        let request = memory.request(ticket)?;
+        let is_open = matches!(request.state, State::Open(_));
+        (is_open && request.call == *call).then_some(ticket)
+    }
 }
 
 impl Memory {

@@ -7,6 +7,7 @@ mod finish;
 mod job;
 mod large;
 mod run;
+mod standing;
 mod workers;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use dasf_protocol::{Properties, Topic};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::acknowledgement::AcknowledgePolicy;
@@ -36,6 +38,8 @@ use cancel::Interruptions;
 use job::Job;
 pub(super) use job::{Call, Request};
 use run::Running;
+use standing::Noted;
+pub(super) use standing::Standing;
 
 const CALLER_S_TIME_OVER: &str = "the timeout of the caller was over before the call could begin";
 const CALLER_S_TIME_OVER_MEANWHILE: &str =
@@ -66,6 +70,10 @@ pub(super) struct Executor {
     pub(super) passing: Option<Passing>,
     /// Wakes the other calls when they have to end.
     interruptions: Interruptions,
+    /// The calls of `async` functions that run and wait for something, and since when.
+    running_async: Noted<Instant>,
+    /// The calls of `async` functions that wait for a permit.
+    waiting_async: Noted<()>,
     /// The permits of the calls of `async` functions that may run at a time.
     concurrent: Semaphore,
     /// The number of these permits.
@@ -133,6 +141,8 @@ impl Executor {
             running: Running::default(),
             passing,
             interruptions: Interruptions::default(),
+            running_async: Noted::default(),
+            waiting_async: Noted::default(),
             concurrent: Semaphore::new(concurrency as usize),
             concurrency,
             last_attempt: Arc::new(Semaphore::new(1)),

@@ -2,9 +2,9 @@
 
 use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use dasf_protocol::JobState;
+use tokio::time::Instant;
 
 use super::cancel::{CANCELLED, Interruption, late};
 use super::job::{Job, Ready};
@@ -32,6 +32,7 @@ struct RunningCall {
     /// `None` if the call was taken while its function runs. Then it gets no response when the function
     /// returns.
     call: Option<Call>,
+    since: Instant,
     /// Whether its caller does not need the result.
     is_cancelled: bool,
 }
@@ -41,12 +42,13 @@ impl Running {
         access(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Adds a call, and returns its place. When its function has returned, [`end`](Self::end) must
-    /// follow.
-    fn begin(&self, call: Call, context: Context) -> usize {
+    /// Adds a call that begins now, and returns its place. When its function has returned,
+    /// [`end`](Self::end) must follow.
+    fn begin(&self, call: Call, context: Context, now: Instant) -> usize {
         let call = RunningCall {
             context,
             call: Some(call),
+            since: now,
             is_cancelled: false,
         };
         self.with(|running| {
@@ -64,6 +66,16 @@ impl Running {
         self.with(|running| {
             running.free.push(place);
             running.places[place].take()
+        })
+    }
+
+    /// Returns since when a call runs.
+    pub(super) fn since(&self, ticket: Ticket) -> Option<Instant> {
+        self.with(|running| {
+            let is_it = |call: &Call| call.ticket == ticket;
+            let mut calls = running.places.iter().flatten();
+            let running = calls.find(|running| running.call.as_ref().is_some_and(is_it))?;
+            Some(running.since)
         })
     }
 
@@ -132,7 +144,8 @@ impl Executor {
         self.report_running(&call);
         let ticket = call.ticket;
         let before = call.cancellations;
-        let place = self.running.begin(call, context.clone());
+        let now = Instant::now();
+        let place = self.running.begin(call, context.clone(), now);
         if self.abort.is_cancelled() {
             self.abandon();
             self.running.end(place);
@@ -146,8 +159,8 @@ impl Executor {
             }
             return;
         }
-        let outcome =
-            in_time(&context).and_then(|()| target.run_plain(function, context, report.clone()));
+        let outcome = in_time(&context, now)
+            .and_then(|()| target.run_plain(function, context, report.clone()));
         let Some(running) = self.running.end(place) else {
             return;
         };
@@ -188,6 +201,7 @@ impl Executor {
                 Err(Interruption::Aborted)
             }
             permit = self.concurrent.acquire() => Ok(permit),
+            never = self.waiting_async.note(call.ticket, || ()) => match never {},
         };
         let permit = match permit {
             Ok(permit) => permit,
@@ -230,7 +244,8 @@ impl Executor {
         self.report_running(&call);
         let kept = context.clone();
         let number = target.number();
-        let outcome = match in_time(&context) {
+        let ticket = call.ticket;
+        let outcome = match in_time(&context, Instant::now()) {
             Err(failure) => Err(failure),
             // The function is dropped when the call ends before it has returned.
             Ok(()) => tokio::select! {
@@ -239,6 +254,7 @@ impl Executor {
                     number,
                     target.run_async(function, context, report.clone()),
                 ) => outcome,
+                never = self.running_async.note(ticket, Instant::now) => match never {},
                 why = self.interrupted(&call, late(&call)) => match why {
                     Interruption::Aborted => {
                         self.leave(call).await;
@@ -297,9 +313,9 @@ impl Executor {
 }
 
 /// Fails if the caller does not wait any more.
-fn in_time(context: &Context) -> Result<(), Failure> {
-    match context.time_left() {
-        Some(Duration::ZERO) => Err(Failure::processing(CALLER_S_TIME_OVER)),
-        _ => Ok(()),
+fn in_time(context: &Context, now: Instant) -> Result<(), Failure> {
+    match context.is_late(now) {
+        true => Err(Failure::processing(CALLER_S_TIME_OVER)),
+        false => Ok(()),
     }
 }
