@@ -227,6 +227,7 @@ mod busy {
     use super::GATES;
 
     #[dasf::function]
+    #[allow(clippy::needless_pass_by_value)] // a function owns its arguments
     fn hold(gate: String) {
         let (open, changed) = &GATES;
         let open = open.lock().unwrap();
