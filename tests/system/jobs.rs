@@ -4,6 +4,7 @@ use std::future::IntoFuture;
 use std::time::Duration;
 
 use dasf::client::{Job, JobId, JobStatus};
+use dasf::protocol::payload;
 use dasf::{CallError, Host, HostOptions};
 use dasf_broker::Broker;
 use dasf_test_support::{both_styles, broker, broker_builder, listen, soon, temporary_folder};
@@ -270,4 +271,39 @@ fn a_blocking_client_has_jobs() {
     assert_eq!(job.status(), Ok(JobStatus::Done));
     job.forget().unwrap();
     runtime.block_on(host.shutdown());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_its_broker_has_forgotten_is_unknown() {
+    let broker = broker().await;
+    let address = broker.local_addr();
+    let client = connect(&broker.url()).await;
+    let job = client
+        .wait("its broker has forgotten")
+        .submit()
+        .await
+        .unwrap();
+    let (sender, mut reported) = tokio::sync::mpsc::unbounded_channel();
+    let (id, response_topic) = (job.id().clone(), job.id().response_topic().clone());
+    let waiting = tokio::spawn(async move {
+        let result = job.result();
+        result.on_progress(move |_| sender.send(()).unwrap()).await
+    });
+    // A report shows that the reader is connected.
+    let mut module = Socket::open(&format!("{}/{response_topic}", broker.url())).await;
+    let report = json!({"report_type": "tree", "report_id": "root", "step_message": "", "status": "running",
+        "steps": 1, "children": []});
+    module
+        .send(&json!({"payload": payload::encode(report.to_string().as_bytes()), "context": "1", "properties": {
+            "messageType": "progress",
+            "requestContext": id.context(),
+        }}))
+        .await;
+    soon("the report", reported.recv()).await.unwrap();
+    drop(module);
+    broker.shutdown().await;
+    let broker = Broker::builder().bind(address).start().await.unwrap();
+    let expected = Err(CallError::NoJob { job: id });
+    assert_eq!(soon("the error", waiting).await.unwrap(), expected);
+    broker.shutdown().await;
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageId, MessageType, Properties};
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::{ConnectError, ConnectionState, Outgoing, Publisher, Subscriber};
@@ -65,6 +66,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct KeptMessages {
     subscriber: Subscriber,
+    state: watch::Receiver<ConnectionState>,
     end: End,
     stay: Stay,
     /// Whether the broker knows that it keeps messages of the topic; `None` if it does not tell.
@@ -150,6 +152,7 @@ impl KeptMessages {
 
     fn new(subscriber: Subscriber, end: End, stay: Stay) -> Self {
         Self {
+            state: subscriber.state(),
             subscriber,
             end,
             stay,
@@ -183,7 +186,19 @@ impl KeptMessages {
                         return Some(KeptEvent::CaughtUp);
                     }
                 },
-                End::After(_) | End::Note(_) | End::Reached => self.subscriber.receive().await?,
+                End::After(_) | End::Note(_) | End::Reached => tokio::select! {
+                    biased;
+                    delivery = self.subscriber.receive() => delivery?,
+                    Ok(()) = self.state.changed(), if self.exists == Some(true) => {
+                        if is_gone(&self.state.borrow_and_update()) {
+                            // The broker was started again, and has forgotten all.
+                            self.exists = Some(false);
+                            self.end = End::Reached;
+                            return Some(KeptEvent::CaughtUp);
+                        }
+                        continue;
+                    }
+                },
             };
             let settled = self.settled_by(&delivery);
             self.received = Some(delivery);
@@ -234,6 +249,15 @@ impl KeptMessages {
         }
         self.subscriber.finish().await;
     }
+}
+
+/// Returns whether a broker tells on a new connection that it keeps no messages of the topic any more.
+fn is_gone(state: &ConnectionState) -> bool {
+    let hold = match state {
+        ConnectionState::Connected { hold, .. } => *hold,
+        ConnectionState::Connecting | ConnectionState::Disconnected(_) => None,
+    };
+    hold.is_some_and(|hold| hold.messages.is_none())
 }
 
 /// Returns what the broker tells about the hold of a subscriber's topic.

@@ -84,8 +84,7 @@ impl<R: DeserializeOwned, M: Mode> JobResult<'_, R, M, OnProgress<'_>> {
                     }
                 },
             };
-            let is_settled = reader.has_caught_up || change == Change::Answer;
-            if is_settled && reader.record.is_cancelled() {
+            if reader.has_caught_up && reader.record.is_cancelled() {
                 let answer = reader.record.take_answer();
                 return match answer {
                     Some(Ok(json)) => read_result(&json, job.schema),
@@ -100,10 +99,12 @@ impl<R: DeserializeOwned, M: Mode> JobResult<'_, R, M, OnProgress<'_>> {
                         (handler.0)(report);
                     }
                 }
-                (Change::Answer, _) => {}
-                _ => continue,
+                _ => {}
             }
-            if let Some(answer) = reader.record.take_answer() {
+            // A later note may give up what has come before.
+            if reader.has_caught_up
+                && let Some(answer) = reader.record.take_answer()
+            {
                 return read_result(&answer?, job.schema);
             }
         }
