@@ -2597,7 +2597,11 @@ class Job(concurrent.futures.Future[_T]):
         """
         if self._is_settled:
             return False
-        self._kept.note("cancelled", _deadline(self._timeout))
+        deadline = _deadline(self._timeout)
+        # The note comes first: a module sees it that gets the request later. A Django broker refuses it.
+        with contextlib.suppress(RefusedError):
+            self._kept.note("cancelled", deadline)
+        self._kept.publish({"messageType": "cancel"}, b"", deadline)
         return True
 
     def cancelled(self) -> bool:

@@ -1039,8 +1039,12 @@ export class Job<R> {
   }
 
   /** Cancels the job. The result may come nevertheless: modules in Python cannot stop. */
-  cancel(): Promise<void> {
-    return this.#kept.note({ x_dasf_job_state: "cancelled" });
+  async cancel(): Promise<void> {
+    // The note comes first: a module sees it that gets the request later. A Django broker refuses it.
+    await this.#kept.note({ x_dasf_job_state: "cancelled" }).catch((error: unknown) => {
+      if (!(error instanceof RefusedError)) throw error;
+    });
+    await this.#kept.request([""], { messageType: "cancel" });
   }
 
   /** Gives the job up: the broker keeps nothing of it any more. */
