@@ -33,21 +33,16 @@ mod reporting {
         Some((least.as_secs_f64(), context.time_left()?.as_secs_f64()))
     }
 
-    /// Reports its progress for so many milliseconds, and hangs until the call is cancelled. Returns the
-    /// seconds that it hung.
+    /// Reports its progress for so many milliseconds, and hangs until the call is cancelled.
     #[dasf::function]
-    async fn hang_after(milliseconds: u64, mut report: ProgressReport, context: Context) -> f64 {
+    async fn hang_after(milliseconds: u64, mut report: ProgressReport) {
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(milliseconds) {
             drop(report.step("working"));
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        let hung = Instant::now();
-        context.cancelled().await;
-        super::HUNG.send_replace(Some(hung.elapsed()));
-        // The caller gives up only now, because the last report needed some time to reach it.
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        hung.elapsed().as_secs_f64()
+        let _hanging = super::Hanging(Instant::now());
+        std::future::pending::<()>().await;
     }
 
     /// Returns whether the caller told how long it waits.
@@ -60,6 +55,15 @@ mod reporting {
 /// How long the last call hung until it was cancelled.
 static HUNG: std::sync::LazyLock<tokio::sync::watch::Sender<Option<Duration>>> =
     std::sync::LazyLock::new(|| tokio::sync::watch::Sender::new(None));
+
+/// A call that hangs since this time. When it is cancelled, its function is dropped.
+struct Hanging(Instant);
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        HUNG.send_replace(Some(self.0.elapsed()));
+    }
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_timeout_restarts_with_each_progress_report() {

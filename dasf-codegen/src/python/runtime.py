@@ -125,8 +125,6 @@ _KEEP = 7 * 86400.0
 _SUBMITTER_PATIENCE = 10.0
 # A broker that does not tell how many messages it has sends them without a pause of so many seconds.
 _SILENCE = 1.0
-# The maximum number of responses of which only some fragments have come.
-_UNFINISHED_LIMIT = 4
 # The durable subscription that keeps the messages of a topic at a Pulsar.
 _KEEPER = "dasf-job"
 # The id of a job: the topic of the module, the topic of the answer, and the number of the call.
@@ -2060,11 +2058,10 @@ class JobStatus:
 
 @dataclass
 class _Parts:
-    """A response of which only some fragments have come."""
+    """The responses to a job of which only some fragments have come."""
 
-    # The identifier of the response.
-    answer: object
-    pieces: dict[int, str] = field(default_factory=dict)
+    # The fragments of each response, by its identifier.
+    pieces: dict[str, dict[int, str]] = field(default_factory=dict)
 
 
 class _Record:
@@ -2072,7 +2069,7 @@ class _Record:
 
     def __init__(self, kept: _Kept) -> None:
         self._kept = kept
-        self._parts: dict[str, _Parts] = {}
+        self._parts = _Parts()
         self._state: Literal["waiting", "accepted", "running"] = "waiting"
         self._is_sent = False
         self.is_known = False
@@ -2138,30 +2135,18 @@ class _Record:
         )
 
     def _add_response(self, properties: dict[str, Any], payload: str) -> None:
-        # A module that dies while it sends its response leaves fragments of it.
-        answer = str(properties.get("x_dasf_answer"))
-        parts = self._parts.get(answer) or _Parts(properties.get("x_dasf_answer"))
-        _put_last(self._parts, answer, parts, _UNFINISHED_LIMIT)
         try:
-            whole = _put_together(parts, properties, payload)
+            whole = _put_together(self._parts, properties, payload)
             if whole is not None:
                 event = _answer(whole, properties)
                 assert isinstance(event, (_Answer, ModuleError))
                 self.answer = event
-            elif self._held() > _ANSWER_LIMIT:
-                text = f"the response has more than {_ANSWER_LIMIT} bytes of base64"
-                self.answer = TooLargeError(text)
         except DasfError as error:
             self.answer = error
         except ValueError as error:
             self.answer = ResultError(f"cannot read the response: {error}")
         if self.answer is not None:
-            self._parts.clear()
-
-    def _held(self) -> int:
-        return sum(
-            len(it) for one in self._parts.values() for it in one.pieces.values()
-        )
+            self._parts.pieces.clear()
 
 
 class _Reader(_Socket):

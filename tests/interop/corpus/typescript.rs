@@ -149,6 +149,7 @@ fn methods<'a>(source: &'a str, class: &str) -> Vec<(&'a str, &'a str)> {
             method.1 = returns.trim_end_matches(" {");
         }
     }
-    methods.retain(|(name, _)| *name != "constructor");
+    // Every client has these. No function of a module is a getter, or has a type parameter.
+    methods.retain(|(name, _)| *name != "constructor" && !name.contains([' ', '<']));
     methods
 }

@@ -449,6 +449,8 @@ class BusyModule {
 
   #take(frame: Frame): void {
     const { messageType, x_dasf_on_demand, num_fragments } = frame.properties;
+    // The call has ended; this module has answered it, or never will.
+    if (messageType === 'cancel') return;
     if (messageType === 'api_info') {
       const api_info = JSON.stringify({ x_dasf: { version: 1, speaks: [this.#speaks] } });
       answer(this.#consumer, frame, '', { api_info });
