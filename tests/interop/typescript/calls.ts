@@ -92,7 +92,8 @@ export async function callEverything(
     client.slow({ n: 20 }, { signal, onProgress: () => controller.abort('enough') }),
   );
   seen.aborted = [await aborted, await failure(client.add({ a: 1 }, { signal }))];
-  seen.late = await failure(client.slow({ n: 20 }, { timeout: 100 }));
+  // The call takes 1 s. Through a slow broker the first report needs more than 100 ms.
+  seen.late = await failure(client.slow({ n: 20 }, { timeout: 600 }));
   seen.patient = await client.slow({ n: 40 }, { timeoutWithoutProgress: 1000 });
   const thrown = () => {
     throw new Error('by the handler');
