@@ -53,10 +53,11 @@ pub(crate) mod gated {
         Some(name)
     }
 
-    /// Waits until the caller's time is over.
+    /// Waits until the caller's time is over. An `async` function would be dropped then.
     #[dasf::function]
-    pub(crate) async fn outlast(context: Context) -> bool {
-        context.cancelled().await;
+    pub(crate) fn outlast(context: Context) -> bool {
+        let left = context.time_left().unwrap_or_default();
+        std::thread::sleep(left);
         context.is_cancelled()
     }
 

@@ -86,15 +86,16 @@ export async function callEverything(
   seen.sqrt_of_negative = await failure(client.sqrt({ a: -1 }));
   seen.never = await failure(client.when({ t: 'never' }));
   seen.odd = await failure(odd.hello({ name: 'Ada' }));
+  // Calls that end early come last: their reports delay those of other calls at a slow broker.
+  seen.patient = await client.slow({ n: 40 }, { timeoutWithoutProgress: 1000 });
+  // The call takes 1 s. Through a slow broker the first report needs more than 100 ms.
+  seen.late = await failure(client.slow({ n: 20 }, { timeout: 600 }));
   const controller = new AbortController();
   const { signal } = controller;
   const aborted = failure(
     client.slow({ n: 20 }, { signal, onProgress: () => controller.abort('enough') }),
   );
   seen.aborted = [await aborted, await failure(client.add({ a: 1 }, { signal }))];
-  // The call takes 1 s. Through a slow broker the first report needs more than 100 ms.
-  seen.late = await failure(client.slow({ n: 20 }, { timeout: 600 }));
-  seen.patient = await client.slow({ n: 40 }, { timeoutWithoutProgress: 1000 });
   const thrown = () => {
     throw new Error('by the handler');
   };
