@@ -55,6 +55,7 @@ pub(crate) mod gated {
 
     /// Waits until the caller's time is over. An `async` function would be dropped then.
     #[dasf::function]
+    #[allow(clippy::needless_pass_by_value)] // a function owns its arguments
     pub(crate) fn outlast(context: Context) -> bool {
         let left = context.time_left().unwrap_or_default();
         std::thread::sleep(left);

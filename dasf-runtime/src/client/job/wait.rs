@@ -93,13 +93,10 @@ impl<R: DeserializeOwned, M: Mode> JobResult<'_, R, M, OnProgress<'_>> {
                     }),
                 };
             }
-            match (change, &mut on_progress) {
-                (Change::Report, Some(handler)) => {
-                    if let Some(report) = reader.record.report() {
-                        (handler.0)(report);
-                    }
-                }
-                _ => {}
+            if let (Change::Report, Some(handler)) = (change, &mut on_progress)
+                && let Some(report) = reader.record.report()
+            {
+                (handler.0)(report);
             }
             // A later note may give up what has come before.
             if reader.has_caught_up
