@@ -23,8 +23,6 @@ pub(super) struct QueuedMessage {
     pub(super) history: History,
     /// Keeps the message in the store.
     pub(super) held: Option<Held>,
-    /// Whether only the consumer that has it needs it.
-    pub(super) is_personal: bool,
 }
 
 impl QueuedMessage {
@@ -34,7 +32,6 @@ impl QueuedMessage {
             held: home.map(|home| Held::new(home, &message)),
             message,
             history: History::default(),
-            is_personal: false,
         }
     }
 
@@ -44,7 +41,6 @@ impl QueuedMessage {
             held: Some(Held::restored(home, &message)),
             message,
             history,
-            is_personal: false,
         }
     }
 

@@ -30,6 +30,9 @@ struct Deliveries {
     lost: Vec<Lost>,
     /// The first delivery, and the latest ones whose consumers worked on the message.
     attempts: Vec<Attempt>,
+    /// Whether only the consumer that has the message needs it. A flag in each place of a queue would need
+    /// memory for all messages.
+    is_personal: bool,
 }
 
 #[derive(Debug)]
@@ -96,6 +99,7 @@ impl History {
             returned: counts.returned,
             lost: lost.collect(),
             attempts: counts.attempts,
+            is_personal: false,
         })))
     }
 
@@ -109,6 +113,16 @@ impl History {
             lost: deliveries.lost.iter().map(|lost| lost.run.0).collect(),
             attempts: deliveries.attempts.clone(),
         })
+    }
+
+    /// Records that only the consumer that has the message needs it.
+    pub(super) fn make_personal(&mut self) {
+        self.change().is_personal = true;
+    }
+
+    /// Returns whether only the consumer that has the message needs it.
+    pub(super) fn is_personal(&self) -> bool {
+        self.0.as_ref().is_some_and(|it| it.is_personal)
     }
 
     /// Returns the runs that were lost while they worked on the message.

@@ -58,7 +58,7 @@ impl Subscription {
         let Some(mut returned) = consumer.in_flight.remove(&sequence) else {
             return false;
         };
-        if returned.is_personal {
+        if returned.history.is_personal() {
             self.uncount(&returned.message);
             self.dispatch(None, effects);
             return true;
@@ -136,7 +136,7 @@ impl Subscription {
             ..
         } = removed;
         for queued in later {
-            if queued.is_personal {
+            if queued.history.is_personal() {
                 self.uncount(&queued.message);
             } else {
                 self.ready.insert(queued);
@@ -148,7 +148,7 @@ impl Subscription {
         }
         let has_other_connection = run.is_some() && self.consumers.iter().any(|it| it.run == run);
         for (sequence, mut queued) in in_flight {
-            if queued.is_personal {
+            if queued.history.is_personal() {
                 self.uncount(&queued.message);
                 continue;
             }

@@ -287,7 +287,9 @@ impl Subscription {
         self.assignments += 1;
         let assignment = self.assignments;
         let mut queued = QueuedMessage::new(message.clone(), self.ready.home());
-        queued.is_personal = !self.is_exclusive();
+        if !self.is_exclusive() {
+            queued.history.make_personal();
+        }
         match self.consumer(id) {
             Some(consumer) => consumer.assign_cancellation(queued, assignment, effects),
             None => self.uncount(message),
