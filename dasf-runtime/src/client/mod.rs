@@ -521,11 +521,18 @@ impl Shared {
 
 /// Adds to the properties of a message how long the caller waits, unless it waits without end.
 fn with_time_left(properties: Properties, deadline: Instant) -> Properties {
-    let time_left = deadline.saturating_duration_since(Instant::now());
-    if time_left > LONGEST_TIMEOUT {
+    with_timeout(
+        properties,
+        deadline.saturating_duration_since(Instant::now()),
+    )
+}
+
+/// Adds to the properties of a message for how long its caller needs a response, unless that is without end.
+fn with_timeout(properties: Properties, timeout: Duration) -> Properties {
+    if timeout > LONGEST_TIMEOUT {
         return properties;
     }
-    properties.with(key::TIMEOUT_MS, milliseconds(time_left))
+    properties.with(key::TIMEOUT_MS, milliseconds(timeout))
 }
 
 /// A call with a longer timeout waits without end, as far as modules and brokers need to know.

@@ -15,7 +15,7 @@ use super::record::Record;
 use crate::client::call::Call;
 use crate::client::cancel;
 use crate::client::whereabouts::{Stage, Whereabouts};
-use crate::client::{Async, Blocking, CallError, Mode, Shared};
+use crate::client::{Async, Blocking, CallError, Mode, Shared, with_timeout};
 use crate::random;
 use crate::transport::{Keeping, KeptEvent, Outgoing, PublisherOptions};
 
@@ -222,8 +222,7 @@ impl Submission<'_> {
             .with(key::JOB, "1")
             .with(key::KEEP, self.keep.as_secs());
         if let Some(timeout) = self.timeout {
-            let timeout = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-            properties = properties.with(key::TIMEOUT_MS, timeout);
+            properties = with_timeout(properties, timeout);
         }
         match repeats {
             true => properties.with(key::REPEATED, "1"),

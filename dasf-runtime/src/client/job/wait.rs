@@ -18,7 +18,7 @@ use crate::client::{Async, Blocking, CallError, Mode, deadline};
 /// blocking client.
 ///
 /// It waits as long as the job takes, unless it has a [`timeout`](Self::timeout). After a lost connection it
-/// connects again. To drop it does not end the job.
+/// connects again. Dropping it does not end the job.
 #[must_use = "the result comes when this is awaited, or with wait() of a blocking client"]
 pub struct JobResult<'j, R, M = Async, H = OnProgress<'static>> {
     job: &'j Job<R, M>,
