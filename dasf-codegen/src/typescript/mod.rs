@@ -24,7 +24,7 @@ use types::{Direction, Types, remarks, type_name};
 const RUNTIME: &str = include_str!("runtime.ts");
 
 /// The names of types and values that every file defines or uses.
-const RESERVED: [&str; 102] = [
+const RESERVED: [&str; 103] = [
     "Answer",
     "ArgumentError",
     "Array",
@@ -87,6 +87,7 @@ const RESERVED: [&str; 102] = [
     "Property",
     "PulsarAddress",
     "Purpose",
+    "QUIET",
     "RECEIPT_LIMIT",
     "RETURN_LIMIT",
     "Readonly",

@@ -35,6 +35,8 @@ async def cancel(url: str, topic: str) -> None:
 
 
 def main(url: str, topic: str) -> None:
+    # A shell may let its background programs ignore this signal, and Python leaves it at that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with Client(url, topic=topic, timeout=0.5) as client:
         try:
             client.add(1)
