@@ -248,7 +248,7 @@ pub use dasf_runtime::module::validate;
 pub use dasf_runtime::show_progress;
 #[cfg(feature = "module")]
 pub use dasf_runtime::{
-    Acknowledge, Context, Host, HostOptions, Module, ModuleError, ProgressReport,
+    Acknowledge, CheckpointError, Context, Host, HostOptions, Module, ModuleError, ProgressReport,
 };
 pub use dasf_runtime::{Address, CancellationToken, FailureKind, IntoError};
 pub use dasf_types::Base64;

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageId, Properties};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Span;
 
+use crate::checkpoint::{self, CheckpointError, CheckpointSink};
 use crate::deadline::Deadline;
 use crate::module::Origin;
 
@@ -42,6 +45,8 @@ struct Inner {
     abort: Arc<CancellationToken>,
     /// Made when the function asks for it, because it needs a timer for the deadline.
     cancellation: OnceLock<Cancellation>,
+    /// Sends the checkpoints of a job.
+    checkpoints: Option<CheckpointSink>,
     span: Span,
 }
 
@@ -66,6 +71,7 @@ impl Context {
         properties: Properties,
         deadline: Option<Deadline>,
         abort: Arc<CancellationToken>,
+        checkpoints: Option<CheckpointSink>,
         span: Span,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -75,6 +81,7 @@ impl Context {
             deadline,
             abort,
             cancellation: OnceLock::new(),
+            checkpoints,
             span,
         }))
     }
@@ -110,6 +117,23 @@ impl Context {
         Self::without_message(properties, false)
     }
 
+    /// Returns a context for a job that goes on from a checkpoint. In other respects it is like
+    /// [`local`](Self::local). In a test, it shows that a function goes on where it was.
+    ///
+    /// ```
+    /// let context = dasf_runtime::Context::with_checkpoint(&41)?;
+    /// assert_eq!(context.resume(), Some(41));
+    /// # Ok::<(), dasf_runtime::CheckpointError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// The same as [`checkpoint`](Self::checkpoint).
+    pub fn with_checkpoint<T: Serialize + ?Sized>(state: &T) -> Result<Self, CheckpointError> {
+        let json = checkpoint::to_json(state)?;
+        let properties = Properties::new().with(key::CHECKPOINT, json);
+        Ok(Self::without_message(properties, true))
+    }
+
     fn without_message(properties: Properties, is_local: bool) -> Self {
         Self(Arc::new(Inner {
             message_id: "local".into(),
@@ -118,6 +142,7 @@ impl Context {
             deadline: None,
             abort: Arc::new(CancellationToken::new()),
             cancellation: OnceLock::new(),
+            checkpoints: None,
             span: tracing::error_span!("call", function = tracing::field::Empty),
         }))
     }
@@ -305,6 +330,85 @@ impl Context {
             Cancellation { token, timer }
         });
         &cancellation.token
+    }
+
+    /// Keeps the state of a job at the broker. If the module dies, the broker gives the job to another module, or
+    /// to the same one when it is started again, and [`resume`](Self::resume) returns the latest state there.
+    ///
+    /// The method returns at once, and needs no runtime. The module sends the first checkpoint of a job at once, and
+    /// then the latest one each second; in a job of more than 100 seconds, each hundredth of the time for which it
+    /// has run. So a job that is killed repeats about a hundredth of its work.
+    ///
+    /// A call that is no [job](https://docs.rs/dasf/latest/dasf/client/struct.Job.html) runs only once. There, and
+    /// in a [`local`](Self::local) call, the method only checks the state.
+    ///
+    /// ```
+    /// use dasf_runtime::{CheckpointError, Context};
+    /// use serde::{Deserialize, Serialize};
+    ///
+    /// #[derive(Default, Serialize, Deserialize)]
+    /// struct Search {
+    ///     next: u64,
+    ///     found: Vec<u64>,
+    /// }
+    ///
+    /// /// Returns the perfect numbers below a limit.
+    /// fn perfect_numbers(limit: u64, context: &Context) -> Result<Vec<u64>, CheckpointError> {
+    ///     let mut search: Search = context.resume().unwrap_or_default();
+    ///     while search.next < limit && !context.is_cancelled() {
+    ///         let number = search.next;
+    ///         let divisors = (1..number).filter(|divisor| number % divisor == 0);
+    ///         if number > 0 && divisors.sum::<u64>() == number {
+    ///             search.found.push(number);
+    ///         }
+    ///         search.next += 1;
+    ///         context.checkpoint(&search)?;
+    ///     }
+    ///     Ok(search.found)
+    /// }
+    /// # assert_eq!(perfect_numbers(500, &Context::local())?, [6, 28, 496]);
+    /// let later = Context::with_checkpoint(&Search { next: 100, found: vec![6, 28] })?;
+    /// assert_eq!(perfect_numbers(500, &later)?, [6, 28, 496]);
+    /// # Ok::<(), CheckpointError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Returns an error if JSON cannot represent the state, or if it has more than 32 KiB as JSON. Then the
+    /// earlier checkpoint stays.
+    pub fn checkpoint<T: Serialize + ?Sized>(&self, state: &T) -> Result<(), CheckpointError> {
+        let json = checkpoint::to_json(state)?;
+        if let Some(checkpoints) = &self.0.checkpoints {
+            checkpoints.put(json);
+        }
+        Ok(())
+    }
+
+    /// Returns the latest checkpoint if it is not sent yet. It is not sent any more.
+    pub(crate) fn take_unsent_checkpoint(&self) -> Option<String> {
+        self.0.checkpoints.as_ref()?.take_waiting()
+    }
+
+    /// Returns the latest [`checkpoint`](Self::checkpoint) of a job whose earlier module has died. `None` in a job
+    /// that runs for the first time, and in a call that is no job.
+    ///
+    /// `None` also if the state cannot be read as a `T`, for example because a new version of the module has another
+    /// type for it. The module logs that, and the job begins from the start.
+    ///
+    /// The callers of a job can read and replace its checkpoint. Check the state as you check an argument, and
+    /// keep secrets out of it.
+    pub fn resume<T: DeserializeOwned>(&self) -> Option<T> {
+        let json = self.0.properties.text(key::CHECKPOINT)?;
+        match serde_json::from_str(json) {
+            Ok(state) => Some(state),
+            Err(error) => {
+                tracing::warn!(
+                    parent: &self.0.span,
+                    error = error.to_string(),
+                    "the job begins from the start: its checkpoint has another type"
+                );
+                None
+            }
+        }
     }
 
     /// Returns the `tracing` span `call` in which the function runs. Its log lines carry the name

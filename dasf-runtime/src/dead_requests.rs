@@ -128,7 +128,7 @@ struct Page {
 /// use dasf_runtime::{Address, dead_requests};
 ///
 /// for dead in dead_requests(Address::websocket("ws://localhost:8080/ws")?).await? {
-///     println!("{}: {} deaths", dead.id, dead.deaths);
+///     println!("{} on topic {}", dead.id, dead.topic);
 /// }
 /// # Ok(()) }
 /// ```

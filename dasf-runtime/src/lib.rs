@@ -29,6 +29,8 @@
 
 mod address;
 mod backoff;
+#[cfg(feature = "module")]
+mod checkpoint;
 #[cfg(feature = "cli")]
 pub mod cli;
 #[cfg(feature = "client")]
@@ -69,6 +71,8 @@ mod types;
 mod written;
 
 pub use address::{Address, AddressError, Persistence, PulsarAddress};
+#[cfg(feature = "module")]
+pub use checkpoint::CheckpointError;
 #[cfg(feature = "module")]
 pub use context::Context;
 pub use dead_requests::{

@@ -21,10 +21,13 @@ on_every_broker!(
 );
 
 mod groups {
-    use super::a_job_waits_for_a_group;
+    use super::{a_job_waits_for_a_group, a_killed_job_goes_on_from_its_checkpoint};
     use crate::brokers::on_sharing_brokers;
 
-    on_sharing_brokers!(a_job_waits_for_a_group);
+    on_sharing_brokers!(
+        a_job_waits_for_a_group,
+        a_killed_job_goes_on_from_its_checkpoint,
+    );
 }
 
 static GATES: LazyLock<Mutex<HashMap<String, Arc<Semaphore>>>> = LazyLock::new(Mutex::default);
@@ -38,7 +41,7 @@ pub(crate) fn gate(topic: &str) -> Arc<Semaphore> {
 
 #[dasf::module(main = false)]
 pub(crate) mod work {
-    use dasf::ProgressReport;
+    use dasf::{Context, ProgressReport};
 
     /// Reports a step, and waits until the gate is open.
     #[dasf::function]
@@ -46,6 +49,21 @@ pub(crate) mod work {
         report.step("at the gate");
         super::gate(&gate).acquire().await.unwrap().forget();
         gate
+    }
+
+    /// Climbs to the next camp, and waits there until the gate is open. Returns the camps in their order.
+    #[dasf::function]
+    pub(crate) async fn climb(
+        gate: String,
+        context: Context,
+        mut report: ProgressReport,
+    ) -> Vec<usize> {
+        let mut camps: Vec<usize> = context.resume().unwrap_or_default();
+        camps.push(camps.len());
+        context.checkpoint(&camps).unwrap();
+        report.step(format!("at camp {}", camps.len()));
+        super::gate(&gate).acquire().await.unwrap().forget();
+        camps
     }
 
     /// A text of this many bytes.
@@ -183,4 +201,49 @@ async fn a_job_waits_for_a_group(broker: &TestBroker) {
     let host = listen_at(place, topic.as_str(), module, options()).await;
     assert_eq!(result(&job).await.unwrap(), "0123456789");
     soon("the end of the module", host.shutdown()).await;
+}
+
+/// Waits until a job reports a step with this message.
+async fn reported<T>(job: &Job<T>, message: &str)
+where
+    T: serde::de::DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    let (sender, mut reports) = tokio::sync::mpsc::unbounded_channel();
+    let watching = job.result().on_progress(move |report| {
+        let _ = sender.send(report.clone());
+    });
+    let comes = async {
+        while let Some(report) = reports.recv().await {
+            if report.children.iter().any(|it| it.step_message == message) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        ended = watching.into_future() => panic!("{ended:?}"),
+        () = soon("the report", comes) => {}
+    }
+}
+
+async fn a_killed_job_goes_on_from_its_checkpoint(broker: &TestBroker) {
+    let topic = broker.topic("climb").await;
+    let start = async |name: &str| {
+        let options = HostOptions::default().group("climbers".parse().unwrap());
+        let place = address(broker, Role::Module);
+        let module = work::module().unwrap();
+        let worker = Worker::start(name, module, topic.as_str(), place, options);
+        worker.await.unwrap()
+    };
+    let first = start("first climber").await;
+    let client = connect(broker, &topic).await;
+    let job = client.climb(topic.as_str()).submit().await.unwrap();
+    // The report comes after the checkpoint.
+    reported(&job, "at camp 1").await;
+    first.kill();
+    let second = start("second climber").await;
+    reported(&job, "at camp 2").await;
+    gate(topic.as_str()).add_permits(1);
+    let camps = soon("the result", job.result().into_future()).await;
+    assert_eq!(camps.unwrap(), [0, 1]);
+    soon("the end of the module", second.stop()).await;
 }

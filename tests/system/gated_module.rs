@@ -53,6 +53,37 @@ pub(crate) mod gated {
         Some(name)
     }
 
+    /// Begins where an earlier attempt was, and makes two steps. Returns where it began.
+    fn climb_two_steps(name: &str, context: &Context) -> u32 {
+        let begin = context.resume().unwrap_or(0);
+        for step in [1, 2] {
+            context.checkpoint(&(begin + step)).unwrap();
+        }
+        gate(&format!("entered {name}")).add_permits(1);
+        begin
+    }
+
+    /// Makes two steps, and waits until the test opens the gate.
+    #[dasf::function]
+    pub(crate) async fn climb(name: String, context: Context) -> u32 {
+        let begin = climb_two_steps(&name, &context);
+        gate(&name).acquire().await.unwrap().forget();
+        begin
+    }
+
+    /// The same on a thread.
+    #[dasf::function]
+    #[allow(clippy::needless_pass_by_value)] // a function owns its arguments
+    pub(crate) fn climb_on_a_thread(name: String, context: Context) -> u32 {
+        let begin = climb_two_steps(&name, &context);
+        let runtime = tokio::runtime::Handle::current();
+        runtime
+            .block_on(gate(&name).acquire_owned())
+            .unwrap()
+            .forget();
+        begin
+    }
+
     /// Waits until the caller's time is over. An `async` function would be dropped then.
     #[dasf::function]
     #[allow(clippy::needless_pass_by_value)] // a function owns its arguments

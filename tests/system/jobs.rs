@@ -307,3 +307,29 @@ async fn a_job_that_its_broker_has_forgotten_is_unknown() {
     assert_eq!(soon("the error", waiting).await.unwrap(), expected);
     broker.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_stops_keeps_the_last_checkpoint() {
+    let broker = broker().await;
+    let client = connect(&broker.url()).await;
+    for name in ["stops in a task", "stops on a thread"] {
+        let module = gated::module().unwrap();
+        let options = HostOptions::default().drain_timeout(Duration::ZERO);
+        let first = listen(&broker, "demo", module, options).await;
+        let job = match name {
+            "stops in a task" => client.climb(name).submit().await,
+            _ => client.climb_on_a_thread(name).submit().await,
+        };
+        let job = job.unwrap();
+        gated::entered(name).await;
+        soon("the stop of the module", first.shutdown()).await;
+        let second = start_module(&broker).await;
+        gated::entered(name).await;
+        // The function of the first module may wait at the gate, too.
+        gated::open(name);
+        gated::open(name);
+        let begin = soon("the result", async { job.result().await }).await;
+        assert_eq!(begin.unwrap(), 2, "{name}");
+        soon("the stop of the module", second.shutdown()).await;
+    }
+}

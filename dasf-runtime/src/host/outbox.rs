@@ -110,6 +110,21 @@ impl Outbox {
         self.try_send(reply, properties);
     }
 
+    /// Sends a checkpoint of a job, if the connection accepts it at once.
+    pub(super) fn try_send_checkpoint(&self, reply: &ReplyTo, json: &str) -> bool {
+        self.send_at_once(reply, checkpoint(json), Bytes::new())
+    }
+
+    /// Sends a checkpoint of a job, and waits until the broker has it.
+    pub(super) async fn send_checkpoint(
+        &self,
+        reply: &ReplyTo,
+        json: &str,
+    ) -> Result<(), PublishError> {
+        let receipt = self.publish(reply, checkpoint(json), Bytes::new()).await?;
+        receipt.await.unwrap_or(Err(PublishError::Closed))
+    }
+
     /// Passes a message to the connection to its topic, if the connection accepts it at once.
     pub(super) fn send_at_once(
         &self,
@@ -281,6 +296,12 @@ impl Outbox {
         self.deferring.wait().await;
         self.pool.finish().await;
     }
+}
+
+fn checkpoint(json: &str) -> Properties {
+    progress(Status::Running)
+        .with(key::JOB_STATE, JobState::Running.as_str())
+        .with(key::CHECKPOINT, json)
 }
 
 fn progress(status: Status) -> Properties {

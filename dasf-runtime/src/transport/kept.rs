@@ -50,9 +50,26 @@ enum Stay {
     Always,
     /// They stay as long as they are not acknowledged.
     Unacknowledged,
-    /// The same, and the broker sends only a few of them without an acknowledgement: these, with whether each is a
-    /// report.
-    Few(VecDeque<(MessageId, bool)>),
+    /// The same, and the broker sends only a few of them without an acknowledgement: these, with what a later one
+    /// of its kind replaces.
+    Few(VecDeque<(MessageId, Option<Replaceable>)>),
+}
+
+/// A message that counts only as long as no later one of its kind has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Replaceable {
+    Report,
+    Checkpoint,
+}
+
+impl Replaceable {
+    fn of(properties: &Properties) -> Option<Self> {
+        let is_progress = properties.message_type() == Some(MessageType::Progress);
+        is_progress.then(|| match properties.get(key::CHECKPOINT) {
+            Some(_) => Self::Checkpoint,
+            None => Self::Report,
+        })
+    }
 }
 
 /// The largest number of unacknowledged messages at a broker that sends few of them. Mosquitto sends 20 by
@@ -229,16 +246,16 @@ impl KeptMessages {
             Stay::Unacknowledged => return None,
             Stay::Few(unacknowledged) => unacknowledged,
         };
-        let is_report = delivery.properties.message_type() == Some(MessageType::Progress)
-            && delivery.properties.get(key::CHECKPOINT).is_none();
-        let earlier = unacknowledged.iter().position(|(_, is_report)| *is_report);
+        let kind = Replaceable::of(&delivery.properties);
+        let earlier = unacknowledged
+            .iter()
+            .position(|(_, earlier)| kind.is_some() && *earlier == kind);
         let settled = match earlier {
-            // A later report replaces it.
-            Some(index) if is_report => unacknowledged.remove(index),
-            _ if unacknowledged.len() >= MAX_UNACKNOWLEDGED => unacknowledged.pop_front(),
-            _ => None,
+            Some(index) => unacknowledged.remove(index),
+            None if unacknowledged.len() >= MAX_UNACKNOWLEDGED => unacknowledged.pop_front(),
+            None => None,
         };
-        unacknowledged.push_back((message_id, is_report));
+        unacknowledged.push_back((message_id, kind));
         settled.map(|(message_id, _)| message_id)
     }
 

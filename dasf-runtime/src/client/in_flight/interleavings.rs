@@ -2,16 +2,17 @@
 //! tests with `loom`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use dasf_protocol::Delivery;
 use dasf_protocol::payload::Payload;
 use loom::future::block_on;
 use loom::{model, thread};
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::{CallGuard, InFlight, Kept, Request, Waiting};
 use crate::client::CallError;
+use crate::client::whereabouts::Limits;
 use crate::transport::{Calls, PublishError};
 
 /// The calls of a client of the topic `demo`. The first call has the context 7.
@@ -22,11 +23,9 @@ fn calls() -> Arc<InFlight> {
 
 /// Begins a call whose request of four bytes can be published again.
 fn begin(in_flight: &Arc<InFlight>) -> CallGuard {
-    let now = Instant::now();
     let kept = Kept {
         json: vec![b' '; 4].into(),
-        begun: now,
-        deadline: now,
+        limits: Limits::of_question(Duration::ZERO),
     };
     in_flight.register(Waiting::default(), Request::Kept(kept))
 }

@@ -69,7 +69,7 @@ impl Executor {
     }
 
     /// Begins a job, unless it is done or cancelled.
-    async fn begin_job(self: Arc<Self>, request: Request) {
+    async fn begin_job(self: Arc<Self>, mut request: Request) {
         let reading = JobHistory::read(&*self.answers.transport, &request.call.reply);
         let history = tokio::select! {
             biased;
@@ -89,6 +89,9 @@ impl Executor {
             self.log_refusal(&request.call, None, &failure);
             self.finish(request.call, None, Err(failure)).await;
         } else {
+            if let Some(checkpoint) = history.checkpoint {
+                request.properties = request.properties.with(key::CHECKPOINT, checkpoint);
+            }
             self.begin_known(request);
         }
     }
@@ -121,12 +124,14 @@ impl Executor {
             }
         };
         let report = target.reports().then(|| self.report_sink(&call.reply));
+        let checkpoints = call.reply.is_job.then(|| self.checkpoint_sink(&call));
         let span = self.span(&call, Some(&target.name()));
         let context = Context::new(
             call.message_id.clone(),
             properties,
             call.reply.deadline.clone(),
             Arc::clone(&self.abort),
+            checkpoints,
             span,
         );
         let handler = target.handler();

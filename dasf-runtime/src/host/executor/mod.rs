@@ -3,6 +3,7 @@
 mod alone;
 mod begin;
 mod cancel;
+mod checkpoint;
 mod finish;
 mod job;
 mod large;

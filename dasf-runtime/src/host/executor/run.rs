@@ -79,12 +79,12 @@ impl Running {
         })
     }
 
-    /// Takes all calls. Returns those whose callers need a response.
-    fn take_all(&self) -> Vec<Call> {
+    /// Takes all calls. Returns those whose callers need a response, with their contexts.
+    fn take_all(&self) -> Vec<(Call, Context)> {
         self.with(|running| {
             let calls = running.places.iter_mut().flatten().filter_map(|running| {
                 let call = running.call.take()?;
-                (!running.is_cancelled).then_some(call)
+                (!running.is_cancelled).then(|| (call, running.context.clone()))
             });
             calls.collect()
         })
@@ -257,7 +257,7 @@ impl Executor {
                 never = self.running_async.note(ticket, Instant::now) => match never {},
                 why = self.interrupted(&call, late(&call)) => match why {
                     Interruption::Aborted => {
-                        self.leave(call).await;
+                        self.leave_running(call, &kept).await;
                         return None;
                     }
                     Interruption::Cancelled => {
@@ -299,9 +299,13 @@ impl Executor {
     pub(in crate::host) fn abandon(self: &Arc<Self>) {
         let waiting = self.pool.take_waiting(|_| true).into_iter();
         let quick = self.quick.take_waiting(|_| true);
-        let calls = waiting.chain(quick).map(|job| job.ready.call);
-        for call in calls.chain(self.running.take_all()) {
-            self.leave_in_task(call);
+        for job in waiting.chain(quick) {
+            self.leave_in_task(job.ready.call);
+        }
+        for (call, context) in self.running.take_all() {
+            let executor = Arc::clone(self);
+            self.runtime
+                .spawn(async move { executor.leave_running(call, &context).await });
         }
     }
 
