@@ -5,7 +5,7 @@ use std::process::Command;
 
 use dasf::client::{Job, JobId};
 use dasf::protocol::Topic;
-use dasf_test_support::soon;
+use dasf_test_support::{broker_builder, soon, until};
 use serde_json::{Value, json};
 
 use crate::brokers::{TestBroker, on_json_brokers};
@@ -31,18 +31,18 @@ pub(crate) fn work_api() -> Value {
 
 /// Returns the command of the script in Python.
 fn in_python(broker: &TestBroker, topic: &Topic, action: &str, value: &str) -> Command {
-    let digits: String = broker
-        .place()
-        .chars()
-        .filter(char::is_ascii_digit)
-        .collect();
+    python_at(&broker.caller_place(), topic.as_str(), action, value)
+}
+
+/// Returns the command of the script in Python, for a broker at a place.
+fn python_at(place: &str, topic: &str, action: &str, value: &str) -> Command {
+    let digits: String = place.chars().filter(char::is_ascii_digit).collect();
     let folder = save(
         &format!("jobs-{topic}-{digits}"),
         "generated_work.py",
         &work_api(),
     );
-    let place = broker.caller_place();
-    let arguments = [&folder, &place[..], topic.as_str(), action, value];
+    let arguments = [&folder, place, topic, action, value];
     python::command("generated_jobs.py", &arguments)
 }
 
@@ -59,6 +59,11 @@ fn in_typescript(broker: &TestBroker, topic: &Topic, action: &str, value: &str) 
         }
         _ => wanted["url"] = json!(broker.caller_place()),
     }
+    typescript(&wanted)
+}
+
+/// Returns the command of the compiled script in TypeScript with an input.
+fn typescript(wanted: &Value) -> Command {
     let mut command = Command::new("node");
     command
         .arg(packages().join("typescript/jobs.js"))
@@ -71,7 +76,8 @@ fn kind(broker: &TestBroker) -> &'static str {
     match broker {
         TestBroker::Django(_) => "django",
         TestBroker::Embedded(_) => "embedded",
-        _ => "other",
+        TestBroker::Pulsar(_) => "pulsar",
+        TestBroker::Mosquitto(_) => "mosquitto",
     }
 }
 
@@ -162,6 +168,32 @@ async fn typescript_and_rust_collect_the_jobs_of_each_other(broker: &TestBroker)
     compiled().await;
     let topic = broker.topic("ts-collects").await;
     are_collected(broker, &topic, in_typescript).await;
+}
+
+/// With a key, the topic of the answer may belong to another caller.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_job_leaves_no_topic_at_the_broker() {
+    compiled().await;
+    for language in ["python", "typescript"] {
+        let full = broker_builder().max_backlog_messages(1);
+        let broker = full.start().await.unwrap();
+        let builder = work::Client::builder().topic("full");
+        let client = builder.websocket(&broker.url()).connect().await.unwrap();
+        client.fill(5).submit().await.unwrap();
+        let topics = broker.statistics().topics;
+        for (key, left) in [("", 0), ("one", 1)] {
+            let script = match language {
+                "python" => python_at(&broker.url(), "full", "refused", key),
+                _ => typescript(
+                    &json!({"url": broker.url(), "topic": "full", "action": "refused", "value": key}),
+                ),
+            };
+            let refusal = ask(script).await;
+            assert!(refusal.contains("topic 'full' is full"), "{refusal}");
+            let is_given_up = until(|| broker.statistics().topics == topics + left);
+            soon("the end of the topic", is_given_up).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

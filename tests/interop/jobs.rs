@@ -21,12 +21,16 @@ on_every_broker!(
 );
 
 mod groups {
-    use super::{a_job_waits_for_a_group, a_killed_job_goes_on_from_its_checkpoint};
+    use super::{
+        a_job_that_was_given_up_is_submitted_again, a_job_waits_for_a_group,
+        a_killed_job_goes_on_from_its_checkpoint,
+    };
     use crate::brokers::on_sharing_brokers;
 
     on_sharing_brokers!(
         a_job_waits_for_a_group,
         a_killed_job_goes_on_from_its_checkpoint,
+        a_job_that_was_given_up_is_submitted_again,
     );
 }
 
@@ -180,6 +184,43 @@ async fn a_job_that_nobody_submitted_is_unknown(broker: &TestBroker) {
     let job = client.attach::<String>(&id).unwrap();
     let expected = Err(CallError::NoJob { job: id.clone() });
     assert_eq!(soon("the status", job.status()).await, expected);
+}
+
+async fn a_job_that_was_given_up_is_submitted_again(broker: &TestBroker) {
+    let topic = broker.topic("again").await;
+    let host = serve(broker, &topic).await;
+    let client = connect(broker, &topic).await;
+    let submit = || soon("the job", client.fill(3).submit().key("one").into_future());
+    for _ in 0..2 {
+        let job = submit().await.unwrap();
+        assert!(job.is_new());
+        assert_eq!(result(&job).await.unwrap(), "012");
+        assert!(!submit().await.unwrap().is_new());
+        job.forget().await.unwrap();
+    }
+    soon("the end of the module", host.shutdown()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pulsar_tells_those_who_wait_that_a_job_was_given_up() {
+    let broker = TestBroker::pulsar().await;
+    let topic = broker.topic("given-up").await;
+    let host = serve(&broker, &topic).await;
+    let client = connect(&broker, &topic).await;
+    let job = client.wait(topic.as_str()).submit().await.unwrap();
+    let (sender, mut reported) = tokio::sync::mpsc::unbounded_channel();
+    let waiting = job.clone();
+    let waiting = tokio::spawn(async move {
+        let result = waiting.result();
+        result.on_progress(move |_| sender.send(()).unwrap()).await
+    });
+    soon("the report", reported.recv()).await.unwrap();
+    let id = job.id().clone();
+    job.forget().await.unwrap();
+    let expected = Err(CallError::NoJob { job: id });
+    assert_eq!(soon("the error", waiting).await.unwrap(), expected);
+    gate(topic.as_str()).add_permits(1);
+    soon("the end of the module", host.shutdown()).await;
 }
 
 async fn a_job_waits_for_a_group(broker: &TestBroker) {

@@ -210,6 +210,35 @@ async fn a_caller_that_dies_while_it_submits_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_the_broker_refuses_leaves_nothing_there() {
+    for style in 0..2 {
+        let full = broker_builder().max_backlog_messages(1);
+        let broker = full.start().await.unwrap();
+        let builder = gated::Client::builder().topic("demo");
+        let address = both_styles(&broker)[style].clone();
+        let client = builder.address(address).connect().await.unwrap();
+        let submit = || client.count("is refused").submit();
+        let first = submit().await.unwrap();
+        // With a key, the topic of the answer may belong to another caller.
+        for (refused, is_left) in [(submit(), false), (submit().key("run"), true)] {
+            let id = refused.id().unwrap().clone();
+            let error = refused.await.unwrap_err();
+            assert!(
+                matches!(&error, CallError::Refused { reason, .. } if reason.contains("topic 'demo' is full")),
+                "{error:?}"
+            );
+            let expected = match is_left {
+                true => Ok(JobStatus::Waiting),
+                false => Err(CallError::NoJob { job: id.clone() }),
+            };
+            let job = client.attach::<u32>(&id).unwrap();
+            assert_eq!(soon("the status", job.status()).await, expected);
+        }
+        assert_eq!(first.status().await, Ok(JobStatus::Waiting));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_job_of_another_topic_is_refused() {
     let broker = broker().await;
     let client = connect(&broker.url()).await;

@@ -1101,12 +1101,18 @@ class _Post(_Socket):
     """Publishes frames on a connection of its own, until the broker has accepted them."""
 
     def __init__(
-        self, topic: str, url: str, door: _Door, frames: list[dict[str, Any]]
+        self,
+        topic: str,
+        url: str,
+        door: _Door,
+        frames: list[dict[str, Any]],
+        on_error: Callable[[DasfError], None] = lambda _: None,
     ) -> None:
         name = f"dasf producer to {topic}"
         super().__init__(name, url, door, self._write, self._on_receipt, self._sizes)
         self._topic = topic
         self._frames = frames
+        self._on_error = on_error
         self._ended = threading.Event()
         self._error: DasfError | None = None
 
@@ -1167,6 +1173,8 @@ class _Post(_Socket):
         self._ended.set()
         with contextlib.suppress(Exception):
             self.current()[1].send_close()
+        if error is not None:
+            self._on_error(error)
 
 
 class _Visit(_Socket):
@@ -2069,6 +2077,9 @@ class _Record:
 
     def __init__(self, kept: _Kept) -> None:
         self._kept = kept
+        self._clear()
+
+    def _clear(self) -> None:
         self._parts = _Parts()
         self._state: Literal["waiting", "accepted", "running"] = "waiting"
         self._is_sent = False
@@ -2099,14 +2110,13 @@ class _Record:
     def add(self, properties: dict[str, Any], payload: str) -> Progress | None:
         """Add a message; return its report. The first answer counts."""
         self.is_known = True
-        context = properties.get("requestContext")
-        if str(context) != self._kept.context or self.answer is not None:
+        if str(properties.get("requestContext")) != self._kept.context:
             return None
         message_type = properties.get("messageType")
         state = properties.get("x_dasf_job_state")
         if message_type == "job":
             self._add_note(state, properties.get("x_dasf_reader"))
-        elif not self._is_of_module(properties):
+        elif self.answer is not None or not self._is_of_module(properties):
             return None
         elif message_type == "progress":
             # A module that does not know jobs reports only while it runs.
@@ -2124,8 +2134,11 @@ class _Record:
             self.submitters.append(submitter)
         elif state == "sent":
             self._is_sent = True
-        elif state == "cancelled":
+        elif state == "cancelled" and self.answer is None:
             self.is_cancelled = True
+        elif state == "forgotten":
+            # What came before does not count any more.
+            self._clear()
 
     def _is_of_module(self, properties: dict[str, Any]) -> bool:
         kept = self._kept
@@ -2191,8 +2204,13 @@ class _Reader(_Socket):
     def outcome(self) -> _Answer | DasfError | None:
         """Return the answer or the failure of the job; None if the job is not done."""
         answer = self.record.answer
-        if self.error is not None or isinstance(answer, _Answer):
-            return self.error or answer
+        if self.error is not None:
+            return self.error
+        if self._kept.is_at_pulsar and not self.has_caught_up:
+            # A later note may give up what has come before.
+            return None
+        if isinstance(answer, _Answer):
+            return answer
         if not self.record.is_cancelled:
             return answer
         # The result may be among the messages that still come.
@@ -2242,13 +2260,23 @@ class _Reader(_Socket):
             if not hold.messages:
                 self._catch_up(is_known=True)
         elif number == 1 and self._kept.is_at_pulsar:
-            with contextlib.suppress(NotConnectedError):
-                self._kept.begin_note({"x_dasf_reader": self._note})
+            self._send_note()
         elif number == 1:
             # The broker keeps what is not acknowledged.
             self._is_acknowledging = False
             self._came_at = time.monotonic()
             self._listen()
+
+    def _send_note(self) -> None:
+        with contextlib.suppress(NotConnectedError):
+            note = {"x_dasf_reader": self._note}
+            self._kept.begin_note(note, self._on_unsent_note)
+
+    def _on_unsent_note(self, error: DasfError) -> None:
+        if isinstance(error, RefusedError):
+            self.fail(error)
+        elif not self._closing.wait(_SILENCE):
+            self._send_note()
 
     def _listen(self) -> None:
         """Catch up when nothing has come for a while."""
@@ -2281,6 +2309,9 @@ class _Reader(_Socket):
                 self._catch_up(self.record.is_known)
             return
         report = self.record.add(properties, str(frame.get("payload") or ""))
+        if self.has_caught_up and not self.record.is_known:
+            self.fail(self._kept.no_job())
+            return
         self._tell(report)
         if self._to_come:
             self._to_come -= 1
@@ -2337,13 +2368,22 @@ class _Kept:
             self._visit(self._keeper_url(), deadline)
         return hold
 
-    def forget(self, deadline: float) -> None:
-        """Let the broker keep nothing any more."""
+    def release(self, deadline: float) -> _Hold | None:
+        """Let a broker that takes notes keep the messages of the topic no longer."""
         hold = self._visit(self.reader_url(hold=0), deadline)
         if hold is None and self.is_at_pulsar:
             self._visit(self._keeper_url(), deadline, {"type": "unsubscribe"})
-        elif hold is None:
+        return hold
+
+    def forget(self, deadline: float) -> None:
+        """Let the broker keep nothing any more."""
+        if self.is_at_pulsar:
+            # It still delivers for a while what it need not keep any more.
+            self.note("forgotten", deadline)
+        hold = self.release(deadline)
+        if hold is None and not self.is_at_pulsar:
             self._acknowledge_all(deadline)
+        self.is_submitted = False
 
     def _acknowledge_all(self, deadline: float) -> None:
         ids: list[object] = []
@@ -2392,7 +2432,11 @@ class _Kept:
                 raise self.not_in_time("read", timeout)
             return reader.record.status()
 
-    def begin_note(self, properties: dict[str, Any]) -> _Post:
+    def begin_note(
+        self,
+        properties: dict[str, Any],
+        on_error: Callable[[DasfError], None] = lambda _: None,
+    ) -> _Post:
         """Start to publish a note on the topic."""
         properties = {
             "messageType": "job",
@@ -2400,7 +2444,7 @@ class _Kept:
             "source_topic": self.topic,
             **properties,
         }
-        return self._post(self.response_topic, _frames(properties, "", 1))
+        return self._post(self.response_topic, _frames(properties, "", 1), on_error)
 
     def note(self, state: str, deadline: float, **properties: str) -> None:
         """Publish a note on the topic."""
@@ -2419,10 +2463,15 @@ class _Kept:
         width = _FRAME_LIMIT if len(payload) > _FRAME_LIMIT else max(len(text), 1)
         self._post(self.topic, _frames(properties, text, width)).wait(deadline)
 
-    def _post(self, topic: str, frames: list[dict[str, Any]]) -> _Post:
+    def _post(
+        self,
+        topic: str,
+        frames: list[dict[str, Any]],
+        on_error: Callable[[DasfError], None] = lambda _: None,
+    ) -> _Post:
         connection = self.connection
         url = connection._url("producer", topic)
-        post = _Post(topic, url, connection._door, frames)
+        post = _Post(topic, url, connection._door, frames, on_error)
         connection.start(post)
         return post
 
@@ -2438,7 +2487,10 @@ class _Kept:
             record = reader.record
 
             def is_decided() -> bool:
-                return record.is_sent() or record.submitters[:1] == [name]
+                # Messages before the own note may belong to a job that was given up.
+                return name in record.submitters and (
+                    record.is_sent() or record.submitters[0] == name
+                )
 
             if reader.wait(is_decided, patience):
                 return not record.is_sent()
@@ -2735,7 +2787,14 @@ def _submit(job: Job[_T], request: bytes, options: _JobOptions) -> Job[_T]:
         properties["x_dasf_timeout_ms"] = int(options.timeout * 1000)
     if is_ours is None:
         properties["x_dasf_repeated"] = "1"
-    kept.publish(properties, request, deadline)
+    try:
+        kept.publish(properties, request, deadline)
+    except RefusedError:
+        # Nobody has the request. With a key, another caller may need the topic.
+        if options.key is None and takes_notes:
+            with contextlib.suppress(DasfError):
+                kept.release(_deadline(timeout))
+        raise
     if takes_notes:
         kept.note("sent", deadline)
     job.is_new = kept.is_submitted = True

@@ -1027,6 +1027,8 @@ export class Job<R> {
   async result(options: CallOptions = {}): Promise<R> {
     const payload = await this.#kept.read(options.timeout, options, (record, hasCaughtUp) => {
       const { answer, isCancelled } = record;
+      // At a Pulsar, a later note may give up what has come before.
+      if (this.#kept.isPulsar && !hasCaughtUp) return undefined;
       if (typeof answer === "string") return { value: answer };
       // The result may be among the messages that still come.
       if (isCancelled && (answer || hasCaughtUp)) {
@@ -1070,10 +1072,10 @@ class JobRecord {
   /** Whether a module may have the request. */
   isSent = false;
   /** The callers that wanted to submit the job, in their order. */
-  readonly submitters: unknown[] = [];
+  submitters: unknown[] = [];
   #state: JobState = "waiting";
   #report: ProgressReport | undefined;
-  readonly #parts: Parts = { answers: new Map(), size: 0 };
+  #parts: Parts = { answers: new Map(), size: 0 };
   readonly #id: JobId;
   readonly #limit: number;
 
@@ -1098,15 +1100,17 @@ class JobRecord {
   add(properties: Properties, payload: string): ProgressReport | undefined {
     this.isKnown = true;
     const { messageType, requestContext, x_dasf_job_state: state } = properties;
-    if (String(requestContext) !== this.#id.context || this.answer !== undefined) return undefined;
+    if (String(requestContext) !== this.#id.context) return undefined;
     const { source_topic, response_topic, x_dasf_reader: reader } = properties;
     const isTopic = (named: unknown, topic: string) => (named ?? "") === "" || named === topic;
     if (messageType === "job") {
       if (state === "submitting" && !this.submitters.includes(reader)) this.submitters.push(reader);
       this.isSent ||= state === "sent";
-      this.isCancelled ||= state === "cancelled";
+      this.isCancelled ||= state === "cancelled" && this.answer === undefined;
+      if (state === "forgotten") this.#clear();
       return undefined;
     }
+    if (this.answer !== undefined) return undefined;
     const { topic, responseTopic } = this.#id;
     if (!isTopic(source_topic, topic) || !isTopic(response_topic, responseTopic)) return undefined;
     if (messageType === "response") this.#join(properties, payload);
@@ -1122,6 +1126,15 @@ class JobRecord {
     } catch {
       return undefined;
     }
+  }
+
+  /** Drops what came before a note that gives the job up. */
+  #clear(): void {
+    this.answer = this.#report = undefined;
+    this.isKnown = this.isCancelled = this.isSent = false;
+    this.submitters = [];
+    this.#state = "waiting";
+    this.#parts = { answers: new Map(), size: 0 };
   }
 
   #join(properties: Properties, payload: string): void {
@@ -1203,7 +1216,7 @@ const NO_HOLD = "subscriptionMode=NonDurable&subscriptionInitialPosition=Earlies
 /** The topic on which a broker keeps the answer to a job. */
 class Kept {
   readonly id: string;
-  /** Whether this client has submitted the job. */
+  /** Whether this client has submitted the job to a broker that takes no notes of that. */
   isSubmitted = false;
   readonly parts: JobId;
   /** How long to wait for the broker, in milliseconds. */
@@ -1228,18 +1241,28 @@ class Kept {
     if (isPulsar) await this.#visit(KEEPER, KEEPER_QUERY);
   }
 
+  get isPulsar(): boolean {
+    return this.#broker.isPulsar;
+  }
+
+  /** Lets a broker that takes notes keep the messages of the topic no longer. */
+  async release(): Promise<void> {
+    await this.#visit(this.#reader(), `${NO_HOLD}&hold=0`);
+    if (this.isPulsar) await this.#visit(KEEPER, KEEPER_QUERY, { type: "unsubscribe" });
+  }
+
   /** Lets the broker keep nothing any more. */
   async forget(): Promise<void> {
-    await this.#visit(this.#reader(), `${NO_HOLD}&hold=0`);
-    if (this.#broker.isPulsar) {
-      await this.#visit(KEEPER, KEEPER_QUERY, { type: "unsubscribe" });
-      return;
+    // A Pulsar still delivers for a while what it need not keep any more.
+    if (this.isPulsar) await this.note({ x_dasf_job_state: "forgotten" });
+    await this.release();
+    if (!this.isPulsar) {
+      // A Django broker keeps what is not acknowledged.
+      const hasCaughtUp = (_: JobRecord, hasCaughtUp: boolean) =>
+        hasCaughtUp ? { value: undefined } : undefined;
+      this.isSubmitted = true;
+      await this.read(this.patience, {}, hasCaughtUp, true);
     }
-    // A Django broker keeps what is not acknowledged.
-    const hasCaughtUp = (_: JobRecord, hasCaughtUp: boolean) =>
-      hasCaughtUp ? { value: undefined } : undefined;
-    this.isSubmitted = true;
-    await this.read(this.patience, {}, hasCaughtUp, true);
     this.isSubmitted = false;
   }
 
@@ -1321,12 +1344,15 @@ class Kept {
           fail(error);
         }
       };
+      const refuse = () => {
+        const reason = "it was forgotten, its time is over, or it was submitted elsewhere";
+        fail(new NoJobError(`the broker keeps no job ${this.id}: ${reason}`));
+      };
       const catchUp = () => {
         if (hasCaughtUp) return;
         hasCaughtUp = true;
-        if (record.isKnown || this.isSubmitted) return check();
-        const reason = "it was forgotten, its time is over, or it was submitted elsewhere";
-        fail(new NoJobError(`the broker keeps no job ${this.id}: ${reason}`));
+        if (record.isKnown || this.isSubmitted) check();
+        else refuse();
       };
       const listen = () => {
         platform.clearTimeout(silence);
@@ -1353,6 +1379,7 @@ class Kept {
             return;
           }
           const report = record.add(told, typeof payload === "string" ? payload : "");
+          if (hasCaughtUp && !record.isKnown) return refuse();
           if (report) onProgress?.(report);
           check();
         },
@@ -1494,11 +1521,17 @@ export class Caller {
     }
     const { key, keep = KEEP, timeout } = options;
     const kept = this.#kept(await newJobId(this.#topic, key));
-    const { isPulsar } = this.#jobBroker;
+    const { isPulsar } = kept;
     await kept.keep(keep / 1000);
+    const send = (pieces: string[], properties: Properties) =>
+      kept.request(pieces, properties).catch(async (error: unknown) => {
+        // Nobody has the request. With a key, another caller may need the topic.
+        if (error instanceof RefusedError && key === undefined) await kept.release().catch(() => {});
+        throw error;
+      });
     // A Django broker creates the topic, as one that this client may read, for a message that names
     // it. Only then can it refuse a note.
-    if (!isPulsar) await kept.request([""], { messageType: "ping" });
+    if (!isPulsar) await send([""], { messageType: "ping" });
     const own = toBase64(randomBytes(15));
     const note = kept.note({ x_dasf_job_state: "submitting", x_dasf_reader: own });
     // A Django broker refuses notes.
@@ -1513,14 +1546,14 @@ export class Caller {
     const job = (isNew: boolean) =>
       new Job<T>(kept, (payload) => this.#read(result, payload), isNew);
     if (isOurs === false) return job(false);
-    await kept.request(inPieces(json, limit), {
+    await send(inPieces(json, limit), {
       x_dasf_job: "1",
       x_dasf_keep_s: Math.max(Math.floor(keep / 1000), 0),
       ...(timeout === undefined ? {} : { x_dasf_timeout_ms: Math.floor(timeout) }),
       ...(isOurs === undefined ? { x_dasf_repeated: "1" } : {}),
     });
     if (takesNotes) await kept.note({ x_dasf_job_state: "sent" });
-    kept.isSubmitted = true;
+    kept.isSubmitted = !takesNotes;
     return job(true);
   }
 
@@ -1529,8 +1562,11 @@ export class Caller {
    * another one has left that undone, perhaps after it had sent it.
    */
   async #isOurs(kept: Kept, own: string): Promise<boolean | undefined> {
-    const decide = ({ isSent, submitters: [first] }: JobRecord) =>
-      isSent ? { value: false } : first === own ? { value: true } : undefined;
+    const decide = ({ isSent, submitters }: JobRecord) => {
+      // Messages before the own note may belong to a job that was given up.
+      if (!submitters.includes(own)) return undefined;
+      return isSent ? { value: false } : submitters[0] === own ? { value: true } : undefined;
+    };
     try {
       return await kept.read(SUBMITTER_PATIENCE, {}, decide);
     } catch (error) {

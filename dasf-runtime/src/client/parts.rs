@@ -117,14 +117,8 @@ impl Shared {
         answer
     }
 
-    /// Publishes the request of a job, in fragments if necessary, and waits until the broker has accepted it.
-    pub(super) async fn publish_job(
-        &self,
-        id: &JobId,
-        properties: Properties,
-        json: Bytes,
-    ) -> Result<(), CallError> {
-        let size = json.len();
+    /// Returns the way of the request of a job, whole or in fragments.
+    pub(super) async fn way_of_job(&self, size: usize) -> Result<Way, CallError> {
         let way = match size <= self.whole_size() {
             true => Way::Whole,
             false => self.way(size).await?,
@@ -134,6 +128,17 @@ impl Shared {
             let limit = self.max_payload_size();
             return Err(CallError::RequestTooLarge { size, limit });
         }
+        Ok(way)
+    }
+
+    /// Publishes the request of a job, and waits until the broker has accepted it.
+    pub(super) async fn publish_job(
+        &self,
+        id: &JobId,
+        properties: Properties,
+        json: Bytes,
+        way: Way,
+    ) -> Result<(), CallError> {
         let queue = Queue {
             publisher: &self.publisher,
             window: &self.window,

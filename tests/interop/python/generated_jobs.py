@@ -7,6 +7,7 @@ port of a Pulsar), the topic, an action, and its values:
 - `key KEY` submits a job with a key, and prints its id and whether it is new;
 - `collect ID` prints the length of the result of a job;
 - `status ID` prints the state of a job;
+- `refused KEY` submits a job that the broker refuses, with a key unless it is empty;
 - `try GATE` tries all functions of jobs, of both clients, and prints nothing if everything is right.
 """
 
@@ -31,6 +32,7 @@ from generated_work import (  # noqa: E402
     NoJobError,
     Progress,
     Pulsar,
+    RefusedError,
 )
 
 # Seconds that a step may take on a busy machine.
@@ -47,7 +49,7 @@ def address(place: str) -> str | Pulsar:
 
 PLACE, TOPIC, ACTION, VALUE = sys.argv[1:]
 IS_DJANGO = "django" in VALUE
-IS_EMBEDDED = "embedded" in VALUE
+IS_PULSAR = "://" not in PLACE
 
 
 def client() -> Client:
@@ -107,13 +109,28 @@ def blocking(gate: str) -> None:
             assert own.submit.wait(gate).cancel()
         own.submit.open(gate).result(PATIENCE)
         small.forget()
-        # A Pulsar deletes an unused topic later.
-        if IS_EMBEDDED:
+        if not IS_DJANGO:
             refused(NoJobError, small.status)
             refused(NoJobError, own.attach(small.id).result)
+            given_up(own, f"{gate} again", f"{gate} never")
         pending = own.submit.wait(f"{gate} never")
         pending.on_progress(reports.append)
     assert str(pending.exception(PATIENCE)) == "the client is closed"
+
+
+def given_up(own: Client, key: str, gate: str) -> None:
+    for _ in range(2):
+        job = own.submit(key=key).fill(3)
+        assert job.is_new and job.result(PATIENCE) == "012"
+        assert not own.submit(key=key).fill(4).is_new
+        job.forget()
+    if IS_PULSAR:
+        waiting = own.submit.wait(gate)
+        reported = threading.Event()
+        waiting.on_progress(lambda report: reported.set())
+        assert reported.wait(PATIENCE)
+        own.attach(waiting.id).forget()
+        assert isinstance(waiting.exception(PATIENCE), NoJobError)
 
 
 async def awaited(gate: str) -> None:
@@ -164,6 +181,9 @@ else:
         elif ACTION == "key":
             job = own.submit(key=VALUE).fill(5)
             print(job.id, job.is_new)
+        elif ACTION == "refused":
+            submit = own.submit(key=VALUE or None)
+            print(refused(RefusedError, submit.fill, 5))
         elif ACTION == "collect":
             print(len(own.attach(VALUE, str).result(PATIENCE)))
         else:

@@ -58,16 +58,34 @@ async function tryAll(gate: string): Promise<void> {
   }
   await (await client.submit.open({ gate })).result();
   await small.forget();
-  // A Pulsar deletes an unused topic later.
-  if (kind === 'embedded') {
-    const unknown = client.attach(small.id);
-    await refused(unknown.status(), 'NoJobError');
-    await refused(unknown.result(), 'NoJobError');
+  if (kind !== 'django') {
+    for (const unknown of [small, client.attach(small.id)]) {
+      await refused(unknown.status(), 'NoJobError');
+      await refused(unknown.result(), 'NoJobError');
+    }
+    await giveUp(`${gate} again`, `${gate} never`);
   }
   const pending = (await client.submit.wait({ gate: `${gate} never` })).result();
   const closed = refused(pending, 'ConnectionError');
   await client.close();
   check((await closed) === 'the client is closed');
+}
+
+async function giveUp(key: string, gate: string): Promise<void> {
+  for (let time = 0; time < 2; time++) {
+    const job = await client.submit.fill({ bytes: 3 }, { key });
+    check(job.isNew && (await job.result()) === '012');
+    check(!(await client.submit.fill({ bytes: 4 }, { key })).isNew);
+    await job.forget();
+  }
+  if (kind !== 'pulsar') return;
+  const waiting = await client.submit.wait({ gate });
+  let unknown: Promise<string> | undefined;
+  await new Promise<void>((resolve) => {
+    unknown = refused(waiting.result({ onProgress: () => resolve() }), 'NoJobError');
+  });
+  await client.attach(waiting.id).forget();
+  await unknown;
 }
 
 if (action === 'try') {
@@ -79,6 +97,9 @@ if (action === 'try') {
 } else if (action === 'key') {
   const job = await client.submit.fill({ bytes: 5 }, { key: value });
   console.log(`${job.id} ${job.isNew}`);
+} else if (action === 'refused') {
+  const options = value === '' ? {} : { key: value };
+  console.log(await refused(client.submit.fill({ bytes: 5 }, options), 'RefusedError'));
 } else if (action === 'collect') {
   console.log((await client.attach<string>(value).result()).length);
 } else {

@@ -278,7 +278,13 @@ impl Reader {
     async fn next(&mut self) -> Result<record::Change, CallError> {
         match self.messages.next().await {
             None => Err(CallError::Closed),
-            Some(KeptEvent::Message(delivery)) => Ok(self.record.add(delivery)),
+            Some(KeptEvent::Message(delivery)) => {
+                let change = self.record.add(delivery);
+                match self.has_caught_up && !self.record.is_known() {
+                    true => Err(self.no_job()),
+                    false => Ok(change),
+                }
+            }
             Some(KeptEvent::CaughtUp) => {
                 self.has_caught_up = true;
                 let is_known = self.messages.exists().unwrap_or(self.record.is_known());

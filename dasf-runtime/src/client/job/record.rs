@@ -80,6 +80,11 @@ impl Record {
         self.submitters.first().map(String::as_str)
     }
 
+    /// Returns whether a caller has told that it wants to submit the job.
+    pub(super) fn has_submitter(&self, name: &str) -> bool {
+        self.submitters.iter().any(|it| it == name)
+    }
+
     pub(super) fn is_cancelled(&self) -> bool {
         self.is_cancelled
     }
@@ -150,7 +155,7 @@ impl Record {
         match state {
             Some(JobState::Submitting) => {
                 let submitter = properties.text(key::READER).unwrap_or_default();
-                if !self.submitters.iter().any(|it| it == submitter) {
+                if !self.has_submitter(submitter) {
                     self.submitters.push(submitter.to_owned());
                 }
             }

@@ -112,11 +112,19 @@ impl<R, M: Mode> Submit<R, M> {
             timeout: job_timeout,
         };
         let limit = shared.options.timeout;
-        let submitted = timeout(limit, submission.run(Bytes::from(json), has_key));
-        let is_new = submitted
-            .await
-            .unwrap_or_else(|_| Err(shared.not_submitted(limit)))?;
-        Ok(Job::new(caller, id, schema).submitted(keeping.retention, is_new))
+        let submitted = timeout(limit, submission.run(Bytes::from(json), has_key)).await;
+        let Failure { error, is_unsent } = match submitted {
+            Ok(Ok(is_new)) => {
+                return Ok(Job::new(caller, id, schema).submitted(keeping.retention, is_new));
+            }
+            Ok(Err(failure)) => failure,
+            Err(_) => shared.not_submitted(limit).into(),
+        };
+        // Otherwise the broker would keep an empty topic. With a key, another caller may need the topic.
+        if is_unsent && !has_key && keeping.takes_notes {
+            let _ = timeout(limit, shared.transport.forget(id.response_topic())).await;
+        }
+        Err(error)
     }
 }
 
@@ -151,7 +159,7 @@ struct Submission<'s> {
 
 impl Submission<'_> {
     /// Returns whether this program has sent the request.
-    async fn run(&self, json: Bytes, has_key: bool) -> Result<bool, CallError> {
+    async fn run(&self, json: Bytes, has_key: bool) -> Result<bool, Failure> {
         let repeats = if has_key && self.keeping.takes_notes {
             match self.turn().await? {
                 Turn::Ours => false,
@@ -164,9 +172,11 @@ impl Submission<'_> {
         if !self.keeping.takes_notes {
             self.create_topic().await?;
         }
-        self.shared
-            .publish_job(self.id, self.properties(repeats), json)
-            .await?;
+        let way = self.shared.way_of_job(json.len()).await;
+        let way = way.map_err(Failure::unsent)?;
+        let properties = self.properties(repeats);
+        let published = self.shared.publish_job(self.id, properties, json, way);
+        published.await.map_err(Failure::of_request)?;
         if self.keeping.takes_notes {
             self.note(JobState::Sent, "").await?;
         }
@@ -191,6 +201,10 @@ impl Submission<'_> {
             };
             if let KeptEvent::Message(delivery) = event {
                 record.add(delivery);
+            }
+            // Messages before the own note may belong to a job that was given up.
+            if !record.has_submitter(&name) {
+                continue;
             }
             if record.is_sent() {
                 return Ok(Turn::Done);
@@ -232,6 +246,40 @@ impl Submission<'_> {
 
     async fn note(&self, state: JobState, reader: &str) -> Result<(), CallError> {
         self.shared.note(self.id, state, reader).await
+    }
+}
+
+/// Why a job was not submitted.
+struct Failure {
+    error: CallError,
+    /// Whether no module can have the request. After a lost connection, that is not known.
+    is_unsent: bool,
+}
+
+impl Failure {
+    fn unsent(error: CallError) -> Self {
+        Self {
+            error,
+            is_unsent: true,
+        }
+    }
+
+    /// The failure to publish a request.
+    fn of_request(error: CallError) -> Self {
+        let is_unsent = matches!(
+            error,
+            CallError::Refused { .. } | CallError::NobodyListens { .. }
+        );
+        Self { error, is_unsent }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        Self {
+            error,
+            is_unsent: false,
+        }
     }
 }
 
