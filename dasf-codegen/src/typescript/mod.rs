@@ -24,11 +24,14 @@ use types::{Direction, Types, remarks, type_name};
 const RUNTIME: &str = include_str!("runtime.ts");
 
 /// The names of types and values that every file defines or uses.
-const RESERVED: [&str; 103] = [
+const RESERVED: [&str; 106] = [
+    "ANSWERS_LIMIT",
+    "ANSWER_TIME",
     "Answer",
     "ArgumentError",
     "Array",
     "ArrayBuffer",
+    "BEFORE_END",
     "Boolean",
     "CANCEL_TIME",
     "CLOSE_LIMIT",
