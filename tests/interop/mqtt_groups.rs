@@ -237,6 +237,34 @@ async fn a_later_module_takes_over_the_requests_of_the_last_one() {
     worker.stop().await;
 }
 
+/// Otherwise the session of the dead module would get its share of the requests meanwhile, which nobody runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_could_not_take_over_tries_again_soon() {
+    let broker = Mosquitto::open().await;
+    let line = Line::start(broker.socket()).await;
+    let options = || in_group(Acknowledge::Completed);
+    let early = start("early", &broker, "again", options()).await;
+    let client = client(&broker, "again").await;
+    let call = tokio::spawn({
+        let client = client.clone();
+        async move { client.hang_once("again").await }
+    });
+    assert_eq!(begun("again").await, "early");
+    let heir = start_at("heir", line.mqtt_address(), "again", options()).await;
+    let mut refused = line.refuse();
+    early.kill();
+    let tried = tokio::time::timeout(PATIENCE, refused.wait_for(|count| *count > 0));
+    tried.await.unwrap().unwrap();
+    line.mend();
+    let answer = tokio::time::timeout(PATIENCE, call).await.unwrap().unwrap();
+    assert_eq!(answer.unwrap(), "heir");
+    let calls = (0..10).map(|key| client.run(format!("again-{key}")).into_future());
+    for answer in soon("the answers", join_all(calls)).await {
+        assert_eq!(answer.unwrap(), "heir");
+    }
+    heir.stop().await;
+}
+
 /// Publishes messages, given as packets with the numbers from 1, and waits until the broker has
 /// acknowledged them.
 async fn publish_packets(broker: &Mosquitto, packets: &[Vec<u8>]) {

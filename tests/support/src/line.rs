@@ -84,6 +84,8 @@ struct Shared {
     reordered: AtomicU64,
     /// Whether new connections are refused.
     is_closed: AtomicBool,
+    /// The number of refused connections.
+    refused: watch::Sender<usize>,
     connections: Mutex<Connections>,
     /// The number of connections.
     open: watch::Sender<usize>,
@@ -155,6 +157,7 @@ impl Line {
             duplicated: AtomicU64::new(0),
             reordered: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
+            refused: watch::Sender::new(0),
             connections: Mutex::default(),
             open: watch::Sender::new(0),
         });
@@ -165,6 +168,7 @@ impl Line {
                     return;
                 };
                 if shared.is_closed.load(Ordering::SeqCst) {
+                    shared.refused.send_modify(|count| *count += 1);
                     continue;
                 }
                 let mut connections = lock(&shared.connections);
@@ -248,8 +252,14 @@ impl Line {
 
     /// Cuts all connections, and refuses new ones.
     pub async fn close(&self) {
-        self.shared.is_closed.store(true, Ordering::SeqCst);
+        self.refuse();
         self.cut().await;
+    }
+
+    /// Refuses new connections. Returns how many were refused, which changes with each.
+    pub fn refuse(&self) -> watch::Receiver<usize> {
+        self.shared.is_closed.store(true, Ordering::SeqCst);
+        self.shared.refused.subscribe()
     }
 
     async fn end(&self, end: End) {

@@ -303,7 +303,7 @@ impl Module {
                     lost.add(client_id, publish.retain);
                 }
             }
-            Announcement::Claimed(name) if name == group.name => lost.defer(client_id),
+            Announcement::Claimed(name) if name == group.name => lost.leave_to_another(client_id),
             Announcement::Announced(_) | Announcement::Withdrawn => {
                 lost.remove(client_id);
             }
@@ -324,7 +324,7 @@ impl Module {
         };
         let claim = Announcement::Claimed(group.name.clone());
         self.say(session, &client_id, &claim).await?;
-        lost.defer(&client_id);
+        lost.claim(&client_id);
         let group = group.clone();
         let id = client_id.clone();
         let work = Box::pin(async move { group.take_over(&id).await });

@@ -33,6 +33,9 @@ const CLAIM_DELAY: Duration = Duration::from_millis(500);
 /// When to check again whether a claimed session still exists. A module that takes over a session
 /// repeats its claim with each ping, before this time is over.
 const RETRY: Duration = Duration::from_secs(90);
+/// When a module tries again that could not take over a session which it has claimed itself. Until then, a broker
+/// gives the session its share of the new requests.
+const RETRY_SOON: Duration = Duration::from_secs(1);
 /// How long a module that lost its own connection waits before it claims sessions from retained
 /// announcements. When a broker stops, it reports all modules as lost, and each module clears its announcement
 /// when it is back.
@@ -191,6 +194,17 @@ struct Lost {
     since: Instant,
     /// When to claim it.
     due: Instant,
+    /// Whether another module has claimed it later than this one.
+    is_of_another: bool,
+    /// How often this module could not take it over.
+    failures: u32,
+}
+
+impl Lost {
+    /// Leaves the session to the module that takes it over.
+    fn defer(&mut self) {
+        self.due = Instant::now() + RETRY + CLAIM_DELAY.mul_f64(random::fraction());
+    }
 }
 
 impl LostSessions {
@@ -201,7 +215,12 @@ impl LostSessions {
             let now = Instant::now();
             let from = self.patience.filter(|_| was_retained).unwrap_or(now);
             let due = from.max(now) + CLAIM_DELAY.mul_f64(random::fraction());
-            let lost = Lost { since: now, due };
+            let lost = Lost {
+                since: now,
+                due,
+                is_of_another: false,
+                failures: 0,
+            };
             self.sessions.insert(client_id.to_owned(), lost);
         }
     }
@@ -211,14 +230,27 @@ impl LostSessions {
         let patience = Instant::now() + RETURN_PATIENCE;
         self.patience = Some(patience);
         for lost in self.sessions.values_mut() {
-            lost.due = patience.max(lost.due);
+            lost.due = match lost.is_of_another {
+                true => patience.max(lost.due),
+                // A module that was about to take it over does not do so any more: it was this one.
+                false => patience,
+            };
         }
     }
 
-    /// Schedules a later check of a session that is being taken over.
-    pub(super) fn defer(&mut self, client_id: &str) {
+    /// Schedules a later check of a session that this module takes over.
+    pub(super) fn claim(&mut self, client_id: &str) {
         if let Some(lost) = self.sessions.get_mut(client_id) {
-            lost.due = Instant::now() + RETRY + CLAIM_DELAY.mul_f64(random::fraction());
+            lost.is_of_another = false;
+            lost.defer();
+        }
+    }
+
+    /// Schedules a later check of a session that another module takes over.
+    pub(super) fn leave_to_another(&mut self, client_id: &str) {
+        if let Some(lost) = self.sessions.get_mut(client_id) {
+            lost.is_of_another = true;
+            lost.defer();
         }
     }
 
@@ -226,7 +258,7 @@ impl LostSessions {
     /// keeps it.
     pub(super) fn retry(&mut self, client_id: &str) -> bool {
         let lifetime = Duration::from_secs(SESSION_EXPIRY.into());
-        let Some(lost) = self.sessions.get(client_id) else {
+        let Some(lost) = self.sessions.get_mut(client_id) else {
             // The module came back meanwhile, or another module took the session over.
             return true;
         };
@@ -234,7 +266,13 @@ impl LostSessions {
             self.remove(client_id);
             return false;
         }
-        self.defer(client_id);
+        if lost.is_of_another {
+            lost.defer();
+        } else {
+            let pause = RETRY.min(RETRY_SOON * (1 << lost.failures.min(6)));
+            lost.failures += 1;
+            lost.due = Instant::now() + pause;
+        }
         true
     }
 
@@ -264,7 +302,7 @@ mod tests {
         let (client_id, due) = lost.next().unwrap();
         assert_eq!(client_id, "a");
         assert!(due <= Instant::now() + CLAIM_DELAY);
-        lost.defer("a");
+        lost.leave_to_another("a");
         assert!(lost.next().unwrap().1 >= Instant::now() + RETRY);
         // A repeated announcement does not take the session from the module that claimed it.
         lost.add("a", false);
@@ -273,8 +311,32 @@ mod tests {
         assert_eq!(lost.next().unwrap().0, "b");
         assert!(lost.remove("a") && lost.remove("b"));
         assert_eq!(lost.next(), None);
-        lost.defer("a");
+        lost.leave_to_another("a");
         assert_eq!(lost.next(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_could_not_take_over_a_session_tries_again_soon() {
+        let mut lost = LostSessions::default();
+        let due = |lost: &LostSessions| lost.next().unwrap().1 - Instant::now();
+        lost.add("a", false);
+        lost.claim("a");
+        assert!(due(&lost) >= RETRY, "as long as it tries");
+        for pause in [1, 2, 4, 8, 16, 32, 64, 64] {
+            assert!(lost.retry("a"));
+            assert_eq!(due(&lost), Duration::from_secs(pause));
+            lost.claim("a");
+        }
+        // Its own connection was lost meanwhile.
+        lost.are_given_time();
+        assert_eq!(due(&lost), RETURN_PATIENCE);
+        // Another module has taken the session away.
+        lost.claim("a");
+        lost.leave_to_another("a");
+        assert!(lost.retry("a"));
+        assert!(due(&lost) >= RETRY);
+        lost.are_given_time();
+        assert!(due(&lost) >= RETRY);
     }
 
     #[tokio::test(start_paused = true)]
@@ -299,7 +361,7 @@ mod tests {
         let mut lost = LostSessions::default();
         lost.add("a", false);
         assert!(lost.retry("a"));
-        assert!(lost.next().unwrap().1 >= Instant::now() + RETRY);
+        assert!(lost.next().unwrap().1 >= Instant::now() + RETRY_SOON);
         tokio::time::advance(Duration::from_secs(SESSION_EXPIRY.into())).await;
         assert!(!lost.retry("a"));
         assert_eq!(lost.next(), None);
