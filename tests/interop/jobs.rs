@@ -20,6 +20,14 @@ on_every_broker!(
     a_job_that_nobody_submitted_is_unknown,
 );
 
+/// Brokers of JSON keep the request of a module that is gone. Over MQTT, that needs a group.
+mod restarts {
+    use super::a_module_that_is_started_again_gets_its_job;
+    use crate::brokers::on_json_brokers;
+
+    on_json_brokers!(a_module_that_is_started_again_gets_its_job);
+}
+
 mod groups {
     use super::{
         a_job_that_was_given_up_is_submitted_again, a_job_waits_for_a_group,
@@ -113,13 +121,8 @@ async fn result(job: &Job<String>) -> Result<String, CallError> {
     soon("the result", job.result().into_future()).await
 }
 
-async fn a_result_is_collected_by_another_program(broker: &TestBroker) {
-    let topic = broker.topic("collected").await;
-    let host = serve(broker, &topic).await;
-    let client = connect(broker, &topic).await;
-    let job = client.wait(topic.as_str()).submit().await.unwrap();
-    let id = job.id().clone();
-    // The report shows that the function runs.
+/// Waits for the report that shows that the function of a job runs.
+pub(crate) async fn runs(job: &Job<String>) {
     let (sender, mut reported) = tokio::sync::mpsc::unbounded_channel();
     let watching = job.result().on_progress(move |_| sender.send(()).unwrap());
     let watching = watching.into_future();
@@ -127,6 +130,29 @@ async fn a_result_is_collected_by_another_program(broker: &TestBroker) {
         ended = watching => panic!("{ended:?}"),
         report = soon("the report", reported.recv()) => report.unwrap(),
     }
+}
+
+/// Starts a module without a group that can be killed.
+pub(crate) async fn start(broker: &TestBroker, topic: &Topic) -> Worker {
+    let place = address(broker, Role::Module);
+    let module = work::module().unwrap();
+    let started = Worker::start(
+        "alone",
+        module,
+        topic.as_str(),
+        place,
+        HostOptions::default(),
+    );
+    started.await.unwrap()
+}
+
+async fn a_result_is_collected_by_another_program(broker: &TestBroker) {
+    let topic = broker.topic("collected").await;
+    let host = serve(broker, &topic).await;
+    let client = connect(broker, &topic).await;
+    let job = client.wait(topic.as_str()).submit().await.unwrap();
+    let id = job.id().clone();
+    runs(&job).await;
     let status = soon("the status", job.status()).await;
     assert!(
         matches!(
@@ -221,6 +247,19 @@ async fn a_pulsar_tells_those_who_wait_that_a_job_was_given_up() {
     assert_eq!(soon("the error", waiting).await.unwrap(), expected);
     gate(topic.as_str()).add_permits(1);
     soon("the end of the module", host.shutdown()).await;
+}
+
+async fn a_module_that_is_started_again_gets_its_job(broker: &TestBroker) {
+    let topic = broker.topic("again").await;
+    let killed = start(broker, &topic).await;
+    let client = connect(broker, &topic).await;
+    let job = client.wait(topic.as_str()).submit().await.unwrap();
+    runs(&job).await;
+    killed.kill();
+    let again = start(broker, &topic).await;
+    gate(topic.as_str()).add_permits(1000);
+    assert_eq!(result(&job).await.unwrap(), topic.as_str());
+    soon("the end of the module", again.stop()).await;
 }
 
 async fn a_job_waits_for_a_group(broker: &TestBroker) {

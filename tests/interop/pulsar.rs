@@ -11,12 +11,14 @@ use dasf::protocol::Topic;
 use dasf::{Address, CallError, ClientError, Host, HostOptions};
 use dasf_examples::reference;
 use dasf_test_support::peer::{Peer, Socket};
+use dasf_test_support::soon;
 use serde_json::{Value, json};
 use tokio_tungstenite::connect_async;
 use tokio_tungstenite::tungstenite::Error;
 
-use crate::brokers::Process;
 use crate::brokers::pulsar::Pulsar;
+use crate::brokers::{Process, TestBroker};
+use crate::jobs;
 use crate::support::call_everything;
 
 /// The time in which Pulsar must delete unused topics, and the time between two checks.
@@ -187,6 +189,38 @@ async fn a_subscription_has_one_reader() {
         other => panic!("{:?}", other.map(drop)),
     }
     drop(reader);
+}
+
+/// Without a group, the modules of persistent topics have one subscription, one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_module_takes_over_what_the_first_one_leaves() {
+    let broker = TestBroker::pulsar().await;
+    let TestBroker::Pulsar(pulsar) = &broker else {
+        unreachable!()
+    };
+    let topic = broker.topic("successors").await;
+    let names = format!("persistent/public/default/{topic}/subscriptions");
+    let standing = json!(["dasf-module"]);
+    let first = jobs::start(&broker, &topic).await;
+    let client = jobs::connect(&broker, &topic).await;
+    let job = client.wait(topic.as_str()).submit().await.unwrap();
+    jobs::runs(&job).await;
+    let second = jobs::start(&broker, &topic).await;
+    until(pulsar, &names, |names| names.as_array().unwrap().len() == 2).await;
+    first.kill();
+    until(pulsar, &names, |names| *names == standing).await;
+    jobs::gate(topic.as_str()).add_permits(1000);
+    let result = soon("the result", job.result().into_future());
+    assert_eq!(result.await.unwrap(), topic.as_str());
+
+    // There may be more jobs, so the subscription stays for the next module.
+    soon("the end of the module", second.stop()).await;
+    let job = client.fill(3).submit().await.unwrap();
+    until(pulsar, &names, |names| *names == standing).await;
+    let third = jobs::start(&broker, &topic).await;
+    let result = soon("the result", job.result().into_future());
+    assert_eq!(result.await.unwrap(), "012");
+    soon("the end of the module", third.stop()).await;
 }
 
 /// The size of a request that is too large for one message of Pulsar, which closes the connection.

@@ -3,6 +3,8 @@
 //! This module follows the API of Pulsar 4.0:
 //! <https://pulsar.apache.org/docs/4.0.x/client-libraries-websocket/>.
 
+mod standing;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use super::{
     BrokerClock, ConnectError, DeadLetterTopic, DiscoveredModule, Feature, Keeping, KeptMessages,
     Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
 };
+use standing::Standing;
 
 /// How many messages a sender may be ahead of a reader of a non-persistent topic. Such a topic
 /// drops messages that come while the reader's connection is busy with another one.
@@ -42,9 +45,8 @@ pub(crate) struct Pulsar {
 
 impl Pulsar {
     fn consumer(&self, topic: &Topic, reading: &Reading) -> Endpoint {
-        let path = format!("{topic}/{}", reading.subscription);
         let mut parameters = match reading.reader {
-            Reader::Caller => vec![("subscriptionMode", "NonDurable".to_owned())],
+            Reader::Caller => not_durable(),
             Reader::Alone => Vec::new(),
             Reader::Group if self.is_persistent => reading.shared_parameters(),
             // A non-persistent topic drops messages for which a consumer has no room, so do not
@@ -60,8 +62,17 @@ impl Pulsar {
             .max_deaths
             .filter(|_| reading.reader == Reader::Group);
         parameters.extend(max_redeliveries.map(|max| ("maxRedeliverCount", max.to_string())));
+        let subscription = match reading.reader {
+            Reader::Alone if self.is_persistent => standing::NAME,
+            _ => reading.subscription.as_str(),
+        };
+        self.subscription(topic, subscription, &parameters)
+    }
+
+    fn subscription(&self, topic: &Topic, name: &str, parameters: &[(&str, String)]) -> Endpoint {
+        let path = format!("{topic}/{name}");
         Endpoint {
-            url: self.consumer.join(&path, &parameters),
+            url: self.consumer.join(&path, parameters),
             below: path,
             headers: self.headers.clone(),
             trust: self.trust.clone(),
@@ -90,6 +101,11 @@ impl Pulsar {
             _ => None,
         }
     }
+}
+
+/// Returns the parameters of a subscription that ends with its connection.
+fn not_durable() -> Vec<(&'static str, String)> {
+    vec![("subscriptionMode", "NonDurable".to_owned())]
 }
 
 impl Pulsar {
@@ -123,17 +139,21 @@ impl Transport for Pulsar {
         if let Some(refusal) = self.refusal(reading) {
             return Subscriber::refused(reading, refusal);
         }
-        let dialect = Json {
-            // No later reader has this name again, and Pulsar would keep messages for it. The
-            // subscription of a group stays for its next module.
-            farewell: (reading.reader == Reader::Alone && self.is_persistent)
-                .then_some(UNSUBSCRIBE),
+        let json = Json {
+            farewell: None,
             gives_back: true,
             lacks: None,
             clock: Some(Arc::clone(&self.clock)),
         };
-        let endpoint = self.consumer(topic, reading);
-        let subscriber = websocket::subscriber(&self.runtime, dialect, endpoint, topic, reading);
+        let (runtime, endpoint) = (&self.runtime, self.consumer(topic, reading));
+        let subscriber = if reading.reader == Reader::Alone && self.is_persistent {
+            let name = reading.subscription.as_str();
+            let own = self.subscription(topic, name, &not_durable());
+            let dialect = Standing::new(json, own);
+            websocket::subscriber(runtime, dialect, endpoint, topic, reading)
+        } else {
+            websocket::subscriber(runtime, json, endpoint, topic, reading)
+        };
         subscriber.with_clock(&self.clock)
     }
 
@@ -248,12 +268,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_topic_has_tenant_and_namespace() {
+        let reading = Reading::alone("reader-1".parse().unwrap());
         assert_eq!(
-            url(
-                &pulsar("persistent"),
-                &Reading::alone("reader-1".parse().unwrap())
-            ),
-            "ws://h:80/ws/v2/consumer/persistent/public/default/demo/reader-1"
+            url(&pulsar("non-persistent"), &reading),
+            "ws://h:80/ws/v2/consumer/non-persistent/public/default/demo/reader-1"
+        );
+        assert_eq!(
+            url(&pulsar("persistent"), &reading),
+            "ws://h:80/ws/v2/consumer/persistent/public/default/demo/dasf-module",
+            "the next module finds it"
         );
     }
 

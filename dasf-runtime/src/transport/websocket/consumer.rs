@@ -101,6 +101,7 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> Work<W, R> for Consumer {
         };
         match drive(&mut socket, keep_alive, &mut role).await {
             End::Finished => {
+                let goodbye = goodbye.filter(|_| !role.writer.leaves_work());
                 // Errors no longer matter, because the handle is gone.
                 let _ = tokio::time::timeout(CLOSE_TIMEOUT, close(socket, goodbye)).await;
                 ControlFlow::Break(())
@@ -241,6 +242,7 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> ConsumerRole<'_, W, R> {
 
     fn deliver(&mut self, delivery: Delivery) {
         self.consumer.was_useful = true;
+        self.writer.delivered(&delivery);
         if let Some(receiver) = &self.consumer.receiver {
             let acknowledgement = Acknowledgement::Positive(delivery.message_id.clone());
             receiver.receive(delivery);

@@ -131,6 +131,18 @@ pub(super) trait Dialect: Send + Sync + 'static {
         endpoint: &Endpoint,
     ) -> impl Future<Output = Result<Connection<Self::Writer, Self::Reader>, ConnectError>> + Send;
 
+    /// Waits until a better connection than the open one can be had, and opens it. It takes the place of the open
+    /// one, whose unacknowledged messages come again. By default there is none.
+    ///
+    /// # Cancel safety
+    /// When dropped, it leaves nothing behind.
+    fn better(
+        &self,
+        _endpoint: &Endpoint,
+    ) -> impl Future<Output = Connection<Self::Writer, Self::Reader>> + Send {
+        std::future::pending()
+    }
+
     /// Cleans up after the last connection.
     fn leave(self) -> impl Future<Output = ()> + Send
     where
@@ -182,6 +194,14 @@ pub(super) trait WriteAcknowledgements: Send {
 
     /// Returns whether a frame still waits for the broker.
     fn is_waiting(&self) -> bool {
+        false
+    }
+
+    /// Notices a message that is passed on.
+    fn delivered(&mut self, _delivery: &Delivery) {}
+
+    /// Returns whether the next reader needs the subscription, so that the connection ends without its last frame.
+    fn leaves_work(&self) -> bool {
         false
     }
 }

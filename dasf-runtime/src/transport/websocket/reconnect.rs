@@ -18,6 +18,9 @@ pub(super) trait Work<W, R> {
 
     /// Serves one connection. Breaks when nothing is left to do. Continues with the reason when the
     /// connection is lost.
+    ///
+    /// # Cancel safety
+    /// When dropped, the connection is lost.
     fn serve(
         &mut self,
         connection: Connection<W, R>,
@@ -74,7 +77,15 @@ pub(super) async fn keep_connected<D, T>(
                     hold: connection.hold,
                 });
                 let connected_at = Instant::now();
-                let ControlFlow::Continue(reason) = work.serve(connection).await else {
+                let served = tokio::select! {
+                    biased;
+                    served = work.serve(connection) => served,
+                    better = dialect.better(endpoint) => {
+                        first = Some(better);
+                        continue;
+                    }
+                };
+                let ControlFlow::Continue(reason) = served else {
                     return;
                 };
                 if backoff.is_reset_by(work.was_useful(), connected_at.elapsed()) {
