@@ -1,19 +1,19 @@
 //! Reporting the progress of a running call.
 
+mod pace;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
 
 use dasf_protocol::Status;
 use dasf_protocol::payload;
 use dasf_protocol::progress::Report;
-use tokio::time::Instant;
+
+use pace::Pace;
 
 /// The id of every report. It is always the same, because a call has only one report.
 const REPORT_ID: &str = "root";
-/// The number of reports of one call that may be sent without a pause.
-const BURST: u32 = 20;
 /// The number of steps that are kept below one report, without the running ones. Beyond it, steps
 /// that ended are dropped: the oldest first, and the failed ones last. So a loop over a million
 /// files neither holds nor sends a million steps.
@@ -23,9 +23,6 @@ const MAX_STEPS_IN_TREE: usize = 300;
 /// The number of levels of steps that are shown. Deeper steps do nothing. Parsers limit the depth
 /// of JSON: `serde_json` to 127 levels, of which a step takes two.
 const MAX_LEVELS: usize = 50;
-/// The shortest average time between two reports. The changes in between are sent together. The
-/// last state is always sent.
-const INTERVAL: Duration = Duration::from_millis(100);
 
 /// A progress report, which a function sends to its caller.
 ///
@@ -96,6 +93,8 @@ struct SinkState {
     publish: Publish,
     /// The largest payload that fits one frame, in bytes.
     size_limit: usize,
+    /// Whether all reports stay until somebody reads them.
+    are_kept: bool,
     opened: Mutex<Opened>,
 }
 
@@ -118,9 +117,7 @@ struct TreeState {
     root: Node,
     /// The number of steps in the tree, at any depth.
     steps: usize,
-    /// The number of reports that may be sent without a pause now.
-    allowance: u32,
-    refilled: Instant,
+    pace: Pace,
     /// Whether the tree changed after it was sent last.
     is_dirty: bool,
     /// Whether a task waits to send the change.
@@ -236,7 +233,7 @@ impl ProgressReport {
 
     pub(crate) fn detached(root: Report) -> Self {
         Self {
-            tree: Arc::new(Tree::new(Weak::new(), root)),
+            tree: Arc::new(Tree::new(Weak::new(), root, Pace::new(false))),
             sink: None,
             path: Vec::new(),
         }
@@ -359,10 +356,21 @@ impl ReportSink {
         size_limit: usize,
         publish: impl Fn(Status, Vec<u8>) -> bool + Send + Sync + 'static,
     ) -> Self {
+        Self::paced(size_limit, false, publish)
+    }
+
+    /// Creates a sink as [`new`](Self::new) does. If all reports stay until somebody reads them, fewer of them are
+    /// sent.
+    pub(crate) fn paced(
+        size_limit: usize,
+        are_kept: bool,
+        publish: impl Fn(Status, Vec<u8>) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let publish = Box::new(publish);
         Self(Arc::new(SinkState {
             publish,
             size_limit,
+            are_kept,
             opened: Mutex::new(Opened::NotYet),
         }))
     }
@@ -376,7 +384,8 @@ impl ReportSink {
             // The call was aborted before its function began.
             return ProgressReport::detached(root);
         }
-        let tree = Arc::new(Tree::new(Arc::downgrade(&self.0), root));
+        let pace = Pace::new(self.0.are_kept);
+        let tree = Arc::new(Tree::new(Arc::downgrade(&self.0), root, pace));
         *opened = Opened::Running(Arc::clone(&tree));
         drop(opened);
         tree.changed(tree.lock());
@@ -441,13 +450,12 @@ fn prune(report: &mut Report) {
 }
 
 impl Tree {
-    fn new(sink: Weak<SinkState>, root: Report) -> Self {
+    fn new(sink: Weak<SinkState>, root: Report, pace: Pace) -> Self {
         let root = Node::new(root);
         let state = TreeState {
             steps: root.steps_below(),
             root,
-            allowance: BURST,
-            refilled: Instant::now(),
+            pace,
             is_dirty: false,
             is_scheduled: false,
             is_finished: false,
@@ -485,19 +493,23 @@ impl Tree {
             state.is_dirty = false;
             return;
         };
-        if state.take_allowance() {
+        if state.pace.take() {
             let wire = state.root.to_wire();
             let status = wire.status;
             let is_done = sink
                 .encode(wire)
                 .is_none_or(|json| (sink.0.publish)(status, json));
             state.is_dirty = !is_done;
+            if !is_done {
+                state.pace.failed();
+            }
         }
     }
 
     async fn send_later(self: Arc<Self>) {
         loop {
-            tokio::time::sleep(INTERVAL).await;
+            let wait = self.lock().pace.wait();
+            tokio::time::sleep(wait).await;
             let mut state = self.lock();
             if state.is_dirty && !state.is_finished {
                 self.send_if_allowed(&mut state);
@@ -518,21 +530,13 @@ impl TreeState {
         }
         Some(node)
     }
-
-    fn take_allowance(&mut self) -> bool {
-        let periods = self.refilled.elapsed().as_millis() / INTERVAL.as_millis();
-        if let Some(periods) = u32::try_from(periods).ok().filter(|&periods| periods > 0) {
-            self.allowance = self.allowance.saturating_add(periods).min(BURST);
-            self.refilled += INTERVAL * periods;
-        }
-        let granted = self.allowance > 0;
-        self.allowance -= u32::from(granted);
-        granted
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::pace::{BURST, INTERVAL};
     use super::*;
 
     type Sent = Arc<Mutex<Vec<Report>>>;

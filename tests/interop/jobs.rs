@@ -18,6 +18,7 @@ on_every_broker!(
     a_result_is_collected_by_another_program,
     a_large_result_is_collected,
     a_job_that_nobody_submitted_is_unknown,
+    a_job_that_reports_all_the_time_leaves_few_messages,
 );
 
 /// Brokers of JSON keep the request of a module that is gone. Over MQTT, that needs a group.
@@ -53,6 +54,8 @@ pub(crate) fn gate(topic: &str) -> Arc<Semaphore> {
 
 #[dasf::module(main = false)]
 pub(crate) mod work {
+    use std::time::Duration;
+
     use dasf::{Context, ProgressReport};
 
     /// Reports a step, and waits until the gate is open.
@@ -76,6 +79,18 @@ pub(crate) mod work {
         report.step(format!("at camp {}", camps.len()));
         super::gate(&gate).acquire().await.unwrap().forget();
         camps
+    }
+
+    /// Reports a thousand times a second, and then opens the gate.
+    #[dasf::function]
+    pub(crate) async fn report(gate: String, times: usize, mut report: ProgressReport) {
+        for time in 1..=times {
+            report.set_message(format!("{time}"));
+            if time % 10 == 0 {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        }
+        super::gate(&gate).add_permits(1);
     }
 
     /// A text of this many bytes.
@@ -260,6 +275,36 @@ async fn a_module_that_is_started_again_gets_its_job(broker: &TestBroker) {
     gate(topic.as_str()).add_permits(1000);
     assert_eq!(result(&job).await.unwrap(), topic.as_str());
     soon("the end of the module", again.stop()).await;
+}
+
+async fn a_job_that_reports_all_the_time_leaves_few_messages(broker: &TestBroker) {
+    const REPORTS: usize = 3000;
+    let topic = broker.topic("reports").await;
+    let host = serve(broker, &topic).await;
+    let client = connect(broker, &topic).await;
+    let job = client.report(topic.as_str(), REPORTS).submit();
+    let job = job.await.unwrap();
+    let is_done = gate(topic.as_str());
+    soon("the end of the job", is_done.acquire())
+        .await
+        .unwrap()
+        .forget();
+    let mut reports = Vec::new();
+    let read = job
+        .result()
+        .on_progress(|report| reports.push(report.step_message.clone()));
+    soon("the result", read.into_future()).await.unwrap();
+    assert!(reports.len() < 10, "{reports:?}");
+    assert_eq!(reports.last().unwrap(), &REPORTS.to_string());
+    if let TestBroker::Pulsar(pulsar) = broker {
+        let topic = job.id().response_topic();
+        let path = format!("persistent/public/default/{topic}/stats");
+        let stats = tokio::task::block_in_place(|| pulsar.get(&path));
+        let kept = stats["subscriptions"]["dasf-job"]["msgBacklog"].as_u64();
+        assert!(kept.unwrap() < 16, "{stats}");
+    }
+    job.forget().await.unwrap();
+    soon("the end of the module", host.shutdown()).await;
 }
 
 async fn a_job_waits_for_a_group(broker: &TestBroker) {

@@ -141,6 +141,11 @@ impl Transport for Dasf {
         self.links.link()
     }
 
+    /// The embedded broker has links, and the Django broker has none.
+    fn keeps_latest_report(&self) -> bool {
+        self.links.link().is_some()
+    }
+
     fn clock(&self) -> Option<&BrokerClock> {
         // On a link, the broker tells how long a message has waited.
         self.link().is_none().then_some(&*self.clock)

@@ -140,6 +140,11 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
         false
     }
 
+    /// Returns whether the broker keeps only the latest report of a job. Other brokers keep all of them.
+    fn keeps_latest_report(&self) -> bool {
+        false
+    }
+
     /// Returns what the readers know of the broker's clock; `None` if the broker tells in another way how
     /// long a message has waited.
     fn clock(&self) -> Option<&BrokerClock> {

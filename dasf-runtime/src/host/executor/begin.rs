@@ -206,14 +206,19 @@ impl Executor {
     fn report_sink(self: &Arc<Self>, reply: &ReplyTo) -> ReportSink {
         let executor = Arc::clone(self);
         let reply = reply.clone();
-        ReportSink::new(self.outbox.max_payload_size(), move |status, json| {
-            let is_sent = executor
-                .outbox
-                .try_send_progress(&reply, status, json.into());
-            if is_sent && let Some(deadline) = &reply.deadline {
-                deadline.restart();
-            }
-            is_sent
-        })
+        let are_kept = reply.is_job && !self.answers.transport.keeps_latest_report();
+        ReportSink::paced(
+            self.outbox.max_payload_size(),
+            are_kept,
+            move |status, json| {
+                let is_sent = executor
+                    .outbox
+                    .try_send_progress(&reply, status, json.into());
+                if is_sent && let Some(deadline) = &reply.deadline {
+                    deadline.restart();
+                }
+                is_sent
+            },
+        )
     }
 }
