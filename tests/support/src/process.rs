@@ -1,5 +1,6 @@
 //! Foreign brokers as processes, and free ports.
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::ops::Range;
 use std::path::Path;
@@ -7,18 +8,19 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Runs a command until the standard input of the shell ends, and then removes the folder. The input
-/// ends with the process that holds its other end, even if that process is killed. Only the command
-/// keeps the standard error, so a reader of it sees the end of the command.
+/// ends with the process that holds its other end, even if that process is killed. The line `keep` ends the
+/// command, too, and keeps the folder. Only the command keeps the standard error, so a reader of it sees the end
+/// of the command.
 const UNTIL_INPUT_ENDS: &str = r#"
 folder=$1
 shift
 "$@" &
 broker=$!
 exec 2>/dev/null
-read -r _
+read -r end
 kill -KILL $broker
 wait $broker
-rm -rf "$folder"
+[ "$end" = keep ] || rm -rf "$folder"
 "#;
 
 /// A process that runs until it is dropped or the process of the test ends.
@@ -41,6 +43,14 @@ impl Guarded {
     /// Guards a started [`command`](Self::command).
     pub fn new(shell: Child) -> Self {
         Self(shell)
+    }
+
+    /// Kills the process. Its folder stays for the next one.
+    pub fn kill(mut self) {
+        if let Some(mut input) = self.0.stdin.take() {
+            // The drop waits for the end.
+            let _ = input.write_all(b"keep\n");
+        }
     }
 }
 

@@ -3,14 +3,14 @@
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
-use dasf_test_support::brokers::Process;
 use dasf_test_support::brokers::mosquitto::Mosquitto;
-use dasf_test_support::brokers::pulsar::Pulsar;
+use dasf_test_support::brokers::pulsar::{Pulsar, Setup};
 use dasf_test_support::process::free_ports;
 use dasf_test_support::soon;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
 use crate::memory;
@@ -24,7 +24,7 @@ pub(crate) enum Kind {
     Forgetful,
     /// A Mosquitto that keeps its sessions.
     Mosquitto,
-    /// A Pulsar with persistent topics. It is not killed, because it starts too slowly.
+    /// A Pulsar with persistent topics. It starts slowly, so it is killed more rarely than the others.
     Pulsar,
 }
 
@@ -35,6 +35,14 @@ impl Kind {
             Self::Kept | Self::Forgetful => "websocket",
             Self::Mosquitto => "mqtt",
             Self::Pulsar => "pulsar",
+        }
+    }
+
+    /// Returns how many kills of other brokers there are for one kill of this one.
+    pub(crate) fn rarity(self) -> u8 {
+        match self {
+            Self::Kept | Self::Forgetful | Self::Mosquitto => 1,
+            Self::Pulsar => 8,
         }
     }
 
@@ -62,8 +70,15 @@ pub(crate) struct Broker {
 enum Running {
     Embedded(Child),
     Mosquitto(Option<Mosquitto>),
-    Pulsar { _process: Arc<Pulsar> },
+    Pulsar {
+        /// `None` while it starts again.
+        process: Option<Pulsar>,
+        _turn: MutexGuard<'static, ()>,
+    },
 }
+
+/// A Pulsar needs so much memory that only one runs at a time.
+static TURN: Mutex<()> = Mutex::const_new(());
 
 impl Broker {
     /// Starts a broker with its files in a folder.
@@ -76,9 +91,14 @@ impl Broker {
             Kind::Forgetful => Running::Embedded(spawn(port, None)),
             Kind::Mosquitto => Running::Mosquitto(Some(mosquitto(port, &folder).await)),
             Kind::Pulsar => {
-                let process = Pulsar::for_test().await;
+                let turn = TURN.lock().await;
+                let start = || Pulsar::start("faults", &Setup::default());
+                let process = spawn_blocking(start).await.unwrap();
                 port = process.port();
-                Running::Pulsar { _process: process }
+                Running::Pulsar {
+                    process: Some(process),
+                    _turn: turn,
+                }
             }
         };
         let broker = Self {
@@ -122,7 +142,14 @@ impl Broker {
                 drop(process.take());
                 *process = Some(mosquitto(self.port, &self.folder).await);
             }
-            Running::Pulsar { .. } => return,
+            Running::Pulsar { process, .. } => {
+                let mut pulsar = process.take().unwrap();
+                let restart = move || {
+                    pulsar.restart();
+                    pulsar
+                };
+                *process = Some(spawn_blocking(restart).await.unwrap());
+            }
         }
         self.kills += 1;
         self.listens().await;

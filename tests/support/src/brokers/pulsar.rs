@@ -22,12 +22,18 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// The time between two checks whether Pulsar is ready, which it does not announce.
 const INTERVAL: Duration = Duration::from_millis(250);
 
+/// The files below the folder of a Pulsar: its settings, and the folder for what Java writes.
+const CONFIGURATION: &str = "standalone.conf";
+const TEMPORARY: &str = "temporary";
+
 /// A Pulsar that runs until it is dropped or the process of the test ends.
 #[derive(Debug)]
 pub struct Pulsar {
-    _process: Guarded,
+    /// `None` while it starts again.
+    process: Option<Guarded>,
     port: u16,
     folder: PathBuf,
+    log: PathBuf,
     authorization: String,
 }
 
@@ -92,45 +98,70 @@ impl Pulsar {
         for (name, text) in *files {
             fs::write(folder.join(name), text).unwrap();
         }
-        let file = folder.join("standalone.conf");
-        fs::write(&file, configuration + "\n").unwrap();
+        fs::write(folder.join(CONFIGURATION), configuration + "\n").unwrap();
 
+        // Java would leave its libraries in the folder of the machine when it is killed.
+        fs::create_dir(folder.join(TEMPORARY)).unwrap();
         let log = temporary_folder().join(format!("pulsar-{name}.log"));
-        let output = fs::File::create(&log).unwrap();
-        let shell = Guarded::command(&folder, distribution.join("bin/pulsar"))
+        // The log of an earlier one.
+        let _ = fs::remove_file(&log);
+        let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n"));
+        let mut pulsar = Self {
+            process: None,
+            port,
+            folder,
+            log,
+            authorization: authorization.unwrap_or_default(),
+        };
+        pulsar.run();
+        pulsar
+    }
+
+    /// Kills Pulsar, and starts it again with what it has kept.
+    pub fn restart(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill();
+        }
+        self.run();
+    }
+
+    /// Starts the process, and waits until it is ready.
+    fn run(&mut self) {
+        let folder = &self.folder;
+        let mut output = fs::File::options();
+        let output = output.create(true).append(true).open(&self.log).unwrap();
+        let temporary = folder.join(TEMPORARY);
+        let temporary = temporary.display();
+        let shell = Guarded::command(folder, distribution().join("bin/pulsar"))
             .args(["standalone", "--no-functions-worker", "--no-stream-storage"])
             .args(["--advertised-address", "127.0.0.1"])
             .arg("--metadata-dir")
             .arg(folder.join("metadata"))
             .arg("--bookkeeper-dir")
             .arg(folder.join("bookkeeper"))
-            .env("PULSAR_STANDALONE_CONF", file)
+            .env("PULSAR_STANDALONE_CONF", folder.join(CONFIGURATION))
             .env("PULSAR_LOG_DIR", folder.join("logs"))
             .env("PULSAR_MEM", "-Xms256m -Xmx1g -XX:MaxDirectMemorySize=1g")
             // These start quickly on a machine with few processors.
             .env("PULSAR_GC", "-XX:+UseSerialGC")
-            .env("PULSAR_EXTRA_OPTS", "-XX:TieredStopAtLevel=1")
+            .env(
+                "PULSAR_EXTRA_OPTS",
+                format!("-XX:TieredStopAtLevel=1 -Djava.io.tmpdir={temporary}"),
+            )
             .stdout(output.try_clone().unwrap())
             .stderr(output)
             .spawn()
             .unwrap();
-        let authorization = token.map(|token| format!("authorization: Bearer {token}\r\n"));
-        let pulsar = Self {
-            _process: Guarded::new(shell),
-            port,
-            folder,
-            authorization: authorization.unwrap_or_default(),
-        };
+        self.process = Some(Guarded::new(shell));
         let started = Instant::now();
-        while !pulsar.is_ready() {
+        while !self.is_ready() {
             assert!(
                 started.elapsed() < PATIENCE,
                 "Pulsar did not start; see {}",
-                log.display()
+                self.log.display()
             );
             thread::sleep(INTERVAL);
         }
-        pulsar
     }
 
     /// Returns whether the default namespace exists.
