@@ -125,8 +125,8 @@ pub(super) struct Sharing {
     )]
     receiver_queue_size: Option<usize>,
 
-    /// How many modules a request may end after its first delivery, before the broker puts it aside and its
-    /// caller gets an error [default: 3]
+    /// How many modules a job may end after its first delivery, or with --ack completed any request, before
+    /// the broker puts it aside and its caller gets an error [default: 3]
     #[arg(
         long, global = true, env = "DE_BACKEND_MAX_DEATHS",
         value_name = "TIMES", value_parser = OneLine(clap::value_parser!(u32).range(1..))
@@ -395,6 +395,8 @@ mod tests {
             (alone.group, alone.acknowledge),
             (None, Acknowledge::Received)
         );
+        let limited = options(&WITHOUT_TOPIC, "--max-deaths 2 listen").unwrap();
+        assert_eq!((limited.group, limited.max_deaths), (None, Some(2)));
         let shared = "--group team --ack completed --receiver-queue-size 2 --max-deaths 3 listen";
         let shared = options(&WITH_TOPIC, shared).unwrap();
         assert_eq!(shared.group.unwrap().as_str(), "team");

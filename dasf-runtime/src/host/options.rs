@@ -68,8 +68,8 @@ pub struct HostOptions {
     ///
     /// Apache Pulsar counts something else, and only if it is set in a group: the negative acknowledgements of
     /// a request. Then it moves the request to the dead-letter topic `{topic}-{group}-DLQ`, and its caller gets
-    /// no error. MQTT brokers and `dasf-broker-django` do not count, and a host with this option does not
-    /// start there.
+    /// no error. MQTT brokers and `dasf-broker-django` do not count. There, and at a Pulsar without a group, a
+    /// host with this option does not start.
     pub max_deaths: Option<u32>,
     /// The number of calls that are accepted at a time, including the running ones; default 1024, or the
     /// default of [`max_workers`](field@Self::max_workers) if that is more. Further requests get the response
@@ -125,10 +125,6 @@ pub enum OptionsError {
     /// The option is for groups only.
     #[error("{0} needs a group")]
     NeedsGroup(&'static str),
-    /// The option is for requests that come again: those of a group, and those that are acknowledged
-    /// when they are completed.
-    #[error("{0} needs a group, or requests that are acknowledged when they are completed")]
-    NeedsRedelivery(&'static str),
     /// The queue is smaller than the number of workers, so that some workers could never run.
     #[error(
         "queue_size ({queue_size}) must be at least max_workers ({max_workers}): the queue includes the running calls"
@@ -307,13 +303,8 @@ impl HostOptions {
         if let Some((name, _)) = limits.into_iter().find(|&(_, limit)| limit == Some(0)) {
             return Err(OptionsError::Zero(name));
         }
-        if self.group.is_none() {
-            if self.receiver_queue_size.is_some() {
-                return Err(OptionsError::NeedsGroup("receiver_queue_size"));
-            }
-            if self.max_deaths.is_some() && self.acknowledge == Acknowledge::Received {
-                return Err(OptionsError::NeedsRedelivery("max_deaths"));
-            }
+        if self.group.is_none() && self.receiver_queue_size.is_some() {
+            return Err(OptionsError::NeedsGroup("receiver_queue_size"));
         }
         let Self {
             queue_size,
@@ -398,10 +389,8 @@ mod tests {
         let missing = OptionsError::NeedsGroup("receiver_queue_size");
         assert_eq!(options.checked(), Err(missing));
         let options = HostOptions::default().max_deaths(3);
-        let missing = OptionsError::NeedsRedelivery("max_deaths");
-        assert_eq!(options.clone().checked(), Err(missing));
-        let completed = options.clone().acknowledge(Acknowledge::Completed);
-        assert!(completed.checked().is_ok());
+        let checked = options.clone().checked().unwrap();
+        assert_eq!(checked.reading().max_deaths, Some(3), "jobs have it");
         let grouped = options.group("workers".parse().unwrap()).max_workers(3);
         let reading = grouped.checked().unwrap().reading();
         assert_eq!(reading.reader, Reader::Group);

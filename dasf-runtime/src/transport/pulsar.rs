@@ -90,6 +90,11 @@ impl Pulsar {
         };
         match (reading.reader, self.is_persistent) {
             (Reader::Caller, _) => None,
+            (Reader::Alone, _) if reading.max_deaths.is_some() => refuse(
+                Feature::RedeliveryLimit,
+                "a Pulsar counts only the requests that the modules of a group return; a dasf-broker counts by its \
+                 WebSocket URL",
+            ),
             (_, false) if reading.redelivers() => refuse(
                 Feature::Redelivery,
                 "non-persistent topics do not keep messages; only persistent topics do",
@@ -328,6 +333,14 @@ mod tests {
             volatile.refusal(&Reading::group("workers".parse().unwrap())),
             None
         );
+        let limited = Reading {
+            max_deaths: Some(1),
+            ..Reading::alone("r".parse().unwrap())
+        };
+        for persistence in ["persistent", "non-persistent"] {
+            let error = pulsar(persistence).refusal(&limited).unwrap();
+            assert_eq!(error.advice().unwrap(), "remove --max-deaths");
+        }
         let persistent = pulsar("persistent");
         let error = persistent
             .refusal(&again(Reading::alone("r".parse().unwrap())))

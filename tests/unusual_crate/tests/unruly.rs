@@ -350,18 +350,23 @@ async fn a_job_whose_modules_are_killed_fails_until_it_is_sent_again() {
     let address = || Address::websocket(&url).unwrap();
     let folder = temporary_folder().join(format!("unruly-{}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    for (name, arguments) in [("team", &["--group", "team"][..]), ("alone", &[])] {
+    let limit = &["--max-deaths", "1"][..];
+    for (name, arguments, deaths, told) in [
+        ("team", &["--group", "team"][..], 4, "3 times"),
+        ("alone", &[], 4, "3 times"),
+        ("limited", limit, 2, "once more"),
+    ] {
         let file = folder.join(name);
         let request = json!({"func_name": "hang_without", "file": file});
         let job = caller.call(&request).submit().await.unwrap();
-        for _ in 0..4 {
+        for _ in 0..deaths {
             kill_hanging(unruly_with(&url, "received", arguments)).await;
             soon("the end", until(|| broker.statistics().connections <= 1)).await;
         }
         let error = soon("the error", job.result().into_future())
             .await
             .unwrap_err();
-        assert_told(&error, "3 times");
+        assert_told(&error, told);
         std::fs::write(&file, "").unwrap();
         let [dead] = &dead_requests(address()).await.unwrap()[..] else {
             panic!("not one")
@@ -376,7 +381,7 @@ async fn a_job_whose_modules_are_killed_fails_until_it_is_sent_again() {
         module.wait().unwrap();
         soon("the end", until(|| broker.statistics().connections <= 1)).await;
     }
-    assert_eq!(broker.statistics().put_aside, 2);
+    assert_eq!(broker.statistics().put_aside, 3);
     std::fs::remove_dir_all(folder).unwrap();
     caller.close().await;
 }
