@@ -85,6 +85,7 @@ pages! {
     first_module: "guide/chapters/first_module.md",
     from_demessaging: "guide/chapters/from_demessaging.md",
     hpc: "guide/chapters/hpc.md",
+    jobs: "guide/chapters/jobs.md",
     operating: "guide/chapters/operating.md",
     protocol: "guide/chapters/protocol.md",
     python_client: "guide/chapters/python_client.md",

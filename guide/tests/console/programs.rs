@@ -8,9 +8,10 @@ use std::sync::LazyLock;
 use dasf_guide::root;
 
 /// The programs of the repository, as `cargo test` builds them.
-const OF_THE_REPOSITORY: [&str; 9] = [
+const OF_THE_REPOSITORY: [&str; 10] = [
     "dasf",
     "arithmetic",
+    "campaign",
     "climate",
     "climate-report",
     "monte-carlo",
@@ -75,7 +76,7 @@ fn built(name: &str) -> String {
     let program = profile.join(name);
     assert!(
         program.exists(),
-        "{} is missing; build it with: cargo build -p dasf-cli -p dasf-broker -p dasf-examples -p climate -p river",
+        "{} is missing; build it with: cargo build -p dasf-cli -p dasf-broker -p dasf-examples -p campaign -p climate -p river",
         program.display()
     );
     program.display().to_string()
