@@ -539,7 +539,7 @@ async fn a_group_works_on_after_the_broker_was_restarted() {
     drop(broker);
 }
 
-/// A Mosquitto with persistence, which saves its state when it stops.
+/// A Mosquitto with persistence, which saves its state at each change.
 struct Persistent {
     folder: PathBuf,
     port: u16,
@@ -564,16 +564,23 @@ impl Persistent {
     async fn start(&mut self) {
         let folder = self.folder.display();
         let lines = format!(
-            "allow_anonymous true\npid_file {folder}/pid\npersistence true\npersistence_location {folder}/\n"
+            "allow_anonymous true\npid_file {folder}/pid\npersistence true\npersistence_location {folder}/\n\
+             autosave_interval 1\nautosave_on_changes true\n"
         );
         self.broker = Some(Mosquitto::start(self.port, lines).await);
     }
 
     /// Stops the broker in order, and starts it again.
     async fn restart(&mut self) {
+        self.end("TERM").await;
+        self.start().await;
+    }
+
+    /// Ends the broker by a signal.
+    async fn end(&mut self, signal: &str) {
         let pid = fs::read_to_string(self.folder.join("pid")).unwrap();
         let pid = pid.trim();
-        let stop = Command::new("kill").arg(pid).status();
+        let stop = Command::new("kill").args(["-s", signal, pid]).status();
         assert!(stop.unwrap().success());
         let stopped = async {
             // A process that has ended has an empty command line until its parent waits for it.
@@ -584,7 +591,6 @@ impl Persistent {
         };
         tokio::time::timeout(PATIENCE, stopped).await.unwrap();
         self.broker = None;
-        self.start().await;
     }
 
     fn broker(&self) -> &Mosquitto {
@@ -619,6 +625,25 @@ async fn requests_saved_by_the_broker_run_after_its_restart() {
     assert_eq!(heir.unwrap(), "late");
     alone.stop().await;
     worker.stop().await;
+}
+
+/// A broker that is killed does not report the modules that die with it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_that_died_with_its_broker_leaves_its_requests_to_its_group() {
+    let mut persistent = Persistent::open().await;
+    let options = || in_group(Acknowledge::Completed);
+    let dying = start("dying", persistent.broker(), "unnoticed", options()).await;
+    let client = client(persistent.broker(), "unnoticed").await;
+    let caller = client.clone();
+    let call = tokio::spawn(async move { caller.hang_once("unnoticed").await });
+    assert_eq!(begun("unnoticed").await, "dying");
+    let surviving = start("surviving", persistent.broker(), "unnoticed", options()).await;
+    persistent.end("KILL").await;
+    dying.kill();
+    persistent.start().await;
+    let successor = tokio::time::timeout(2 * PATIENCE, call).await.unwrap();
+    assert_eq!(successor.unwrap().unwrap(), "surviving");
+    surviving.stop().await;
 }
 
 /// Mosquitto saves the sessions of a group, but not its shared subscriptions.

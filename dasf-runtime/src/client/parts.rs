@@ -123,12 +123,15 @@ impl Shared {
             true => Way::Whole,
             false => self.way(size).await?,
         };
-        if way == Way::OnDemand {
-            // The module would ask a caller that may be gone.
-            let limit = self.max_payload_size();
-            return Err(CallError::RequestTooLarge { size, limit });
+        if way != Way::OnDemand {
+            return Ok(way);
         }
-        Ok(way)
+        // The module would ask a caller that may be gone. One message may be slow, but a job is in no hurry.
+        let limit = self.max_payload_size();
+        match size <= limit {
+            true => Ok(Way::Whole),
+            false => Err(CallError::RequestTooLarge { size, limit }),
+        }
     }
 
     /// Publishes the request of a job, and waits until the broker has accepted it.

@@ -1,4 +1,4 @@
-//! Notices: retained messages by which a module announces itself, or others report about it.
+//! Announcements: retained messages by which a module announces itself, or others report about it.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ const ANNOUNCEMENT_EXPIRY: u32 = 3600;
 /// How often a module repeats its announcement.
 pub(super) const ANNOUNCE_EVERY: Duration = Duration::from_secs(ANNOUNCEMENT_EXPIRY as u64 / 4);
 
-/// A announcement about a module.
+/// An announcement about a module.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Announcement {
     /// The module listens. The string is its announcement as JSON.
@@ -32,18 +32,28 @@ pub(super) enum Announcement {
     /// The module died, and its session may contain messages to return to its group.
     Lost(Subscription),
     /// Another module of the group is about to return its messages.
-    Claimed(Subscription),
+    Claimed {
+        group: Subscription,
+        /// The client id of that module.
+        by: String,
+    },
+    /// Another module of the group asks whether it lives.
+    Doubted(Subscription),
     /// The module is gone and left no messages.
     Withdrawn,
 }
 
 /// The JSON of an announcement that is not an announcement.
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct Fate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lost: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     claimed: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    by: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    doubted: Option<String>,
 }
 
 impl Announcement {
@@ -61,23 +71,36 @@ impl Announcement {
             return None;
         }
         let fate: Fate = serde_json::from_str(text).ok()?;
-        Some(match (fate.lost, fate.claimed) {
-            (Some(group), _) => Self::Lost(group.parse().ok()?),
-            (None, Some(group)) => Self::Claimed(group.parse().ok()?),
-            (None, None) => Self::Announced(text.to_owned()),
+        Some(match (fate.lost, fate.claimed, fate.doubted) {
+            (Some(group), _, _) => Self::Lost(group.parse().ok()?),
+            (None, Some(group), _) => Self::Claimed {
+                group: group.parse().ok()?,
+                by: fate.by.unwrap_or_default(),
+            },
+            (None, None, Some(group)) => Self::Doubted(group.parse().ok()?),
+            (None, None, None) => Self::Announced(text.to_owned()),
         })
     }
 
     fn payload(&self) -> Bytes {
-        let (lost, claimed) = match self {
+        let fate = match self {
             Self::Announced(text) => return Bytes::copy_from_slice(text.as_bytes()),
             Self::Withdrawn => return Bytes::new(),
-            Self::Lost(group) => (Some(group.to_string()), None),
-            Self::Claimed(group) => (None, Some(group.to_string())),
+            Self::Lost(group) => Fate {
+                lost: Some(group.to_string()),
+                ..Fate::default()
+            },
+            Self::Claimed { group, by } => Fate {
+                claimed: Some(group.to_string()),
+                by: Some(by.clone()),
+                ..Fate::default()
+            },
+            Self::Doubted(group) => Fate {
+                doubted: Some(group.to_string()),
+                ..Fate::default()
+            },
         };
-        serde_json::to_vec(&Fate { lost, claimed })
-            .unwrap_or_default()
-            .into()
+        serde_json::to_vec(&fate).unwrap_or_default().into()
     }
 
     /// Returns how many seconds the announcement is valid.
@@ -85,12 +108,12 @@ impl Announcement {
         match self {
             Self::Announced(_) => Some(ANNOUNCEMENT_EXPIRY),
             Self::Lost(_) => Some(SESSION_EXPIRY),
-            Self::Claimed(_) | Self::Withdrawn => None,
+            Self::Claimed { .. } | Self::Doubted(_) | Self::Withdrawn => None,
         }
     }
 
     /// Returns the message of this announcement about a module. A claim is not retained, because it must
-    /// not outlive the module that makes it.
+    /// not outlive the module that makes it, and neither is a question.
     pub(super) fn publish(
         &self,
         topic: &Topic,
@@ -98,7 +121,7 @@ impl Announcement {
     ) -> Result<Publish, mqtt_proto::Error> {
         let name = TopicName::try_from(names::announcement(topic, client_id).as_str())?;
         let mut publish = Publish::new(QosPid::Level0, name, self.payload());
-        publish.retain = !matches!(self, Self::Claimed(_));
+        publish.retain = !matches!(self, Self::Claimed { .. } | Self::Doubted(_));
         publish.properties.message_expiry_interval = self.expiry();
         Ok(publish)
     }
@@ -134,7 +157,11 @@ mod tests {
         for announcement in [
             Announcement::Announced(r#"{"name":"demo"}"#.to_owned()),
             Announcement::Lost(group.clone()),
-            Announcement::Claimed(group),
+            Announcement::Claimed {
+                group: group.clone(),
+                by: "dasf1".to_owned(),
+            },
+            Announcement::Doubted(group),
             Announcement::Withdrawn,
         ] {
             assert_eq!(

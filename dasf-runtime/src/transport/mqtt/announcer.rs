@@ -17,6 +17,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::Login;
 use super::announcement::{self, ANNOUNCE_EVERY, Announcement};
+use super::doubts::{Doubts, Step};
 use super::names;
 use super::session::{self, KEEP_ALIVE, Opening, RECEIVE_MAXIMUM, Session};
 use super::session_recovery::{Group, LostSessions};
@@ -215,9 +216,12 @@ impl Module {
             tokio::time::interval_at(Instant::now() + ANNOUNCE_EVERY, ANNOUNCE_EVERY);
         announce.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut recovery: Option<SessionRecovery> = None;
+        // Of this connection: the broker may have been killed before it.
+        let mut doubts = Doubts::default();
         loop {
-            let next = lost.next().filter(|_| recovery.is_none());
-            let next = next.map(|(client_id, due)| (client_id.to_owned(), due));
+            let owned = |(client_id, due): (&str, Instant)| (client_id.to_owned(), due);
+            let next = lost.next().filter(|_| recovery.is_none()).map(owned);
+            let doubted = doubts.next().map(owned);
             tokio::select! {
                 () = end.cancelled() => {
                     if let (Some(recovery), Some(group)) = (recovery, &self.successors) {
@@ -227,7 +231,9 @@ impl Module {
                     }
                     return Ok(());
                 }
-                message = session.message() => self.heed(session, message?, lost).await?,
+                message = session.message() => {
+                    self.heed(session, message?, lost, &mut doubts).await?;
+                }
                 _ = announce.tick() => {
                     self.say(session, &self.client_id, &self.announced()).await?;
                 }
@@ -235,12 +241,14 @@ impl Module {
                     session.ping().await?;
                     if let (Some(recovery), Some(group)) = (&recovery, &self.successors) {
                         // The recovery continues, so other modules must not begin one.
-                        let claim = Announcement::Claimed(group.name.clone());
-                        self.say(session, &recovery.client_id, &claim).await?;
+                        self.say(session, &recovery.client_id, &self.claimed(group)).await?;
                     }
                 }
                 Some(client_id) = due(next) => {
                     recovery = self.claim(session, client_id, lost).await?;
+                }
+                Some(client_id) = due(doubted) => {
+                    self.doubt(session, &client_id, lost, &mut doubts).await?;
                 }
                 (client_id, taken) = finished(&mut recovery) => {
                     recovery = None;
@@ -254,6 +262,14 @@ impl Module {
         Announcement::Announced(self.announcement.clone())
     }
 
+    /// Returns the claim to return the messages of another module of the group.
+    fn claimed(&self, group: &Group) -> Announcement {
+        Announcement::Claimed {
+            group: group.name.clone(),
+            by: self.client_id.clone(),
+        }
+    }
+
     /// Publishes an announcement about a module on this topic.
     async fn say(
         &self,
@@ -264,7 +280,7 @@ impl Module {
         let publish = announcement.publish(&self.topic, client_id);
         let publish = publish.map_err(|error| session.protocol_error(error.to_string()))?;
         match session.publish(publish).await {
-            // No other client receives the claim.
+            // No other client receives the claim or the question.
             Err(ConnectError::Rejected { code: 0x10, .. }) => Ok(()),
             said => said,
         }
@@ -276,6 +292,7 @@ impl Module {
         session: &mut Session,
         publish: Publish,
         lost: &mut LostSessions,
+        doubts: &mut Doubts,
     ) -> Result<(), ConnectError> {
         let Some(group) = &self.successors else {
             return Ok(());
@@ -292,24 +309,61 @@ impl Module {
         if client_id == self.client_id {
             let announced = self.announced();
             if announcement != announced {
-                // The broker reported the end of the module, but only its connection was lost.
+                // The broker reported the end of the module, but only its connection was lost; or another module
+                // asks.
                 self.say(session, client_id, &announced).await?;
             }
             return Ok(());
         }
+        if let Announcement::Doubted(name) = announcement {
+            if name == group.name {
+                doubts.is_asked(client_id);
+            }
+            return Ok(());
+        }
+        doubts.remove(client_id);
+        let is_of_group = || names::is_of_group(client_id, &topic, &group.name);
         match announcement {
-            Announcement::Lost(name) if name == group.name => {
-                if names::is_of_group(client_id, &topic, &name) {
-                    lost.add(client_id, publish.retain);
+            Announcement::Lost(name) if name == group.name && is_of_group() => {
+                lost.add(client_id, publish.retain);
+            }
+            Announcement::Claimed { group: name, by } if name == group.name => {
+                lost.leave_to(&by, client_id);
+            }
+            Announcement::Announced(_) => {
+                lost.remove(client_id);
+                if publish.retain && is_of_group() {
+                    doubts.add(client_id);
                 }
             }
-            Announcement::Claimed(name) if name == group.name => lost.leave_to_another(client_id),
-            Announcement::Announced(_) | Announcement::Withdrawn => {
+            Announcement::Withdrawn => {
                 lost.remove(client_id);
             }
-            Announcement::Lost(_) | Announcement::Claimed(_) => {}
+            Announcement::Lost(_) | Announcement::Claimed { .. } | Announcement::Doubted(_) => {}
         }
         Ok(())
+    }
+
+    /// Asks a module whose announcement is old whether it lives, or reports it as lost.
+    async fn doubt(
+        &self,
+        session: &mut Session,
+        client_id: &str,
+        lost: &mut LostSessions,
+        doubts: &mut Doubts,
+    ) -> Result<(), ConnectError> {
+        let Some(group) = &self.successors else {
+            return Ok(());
+        };
+        let announcement = match doubts.step(client_id) {
+            Some(Step::Ask) => Announcement::Doubted(group.name.clone()),
+            Some(Step::Report) => {
+                lost.add(client_id, false);
+                Announcement::Lost(group.name.clone())
+            }
+            None => return Ok(()),
+        };
+        self.say(session, client_id, &announcement).await
     }
 
     /// Announces to the group that this module takes over a lost session, and begins.
@@ -322,8 +376,7 @@ impl Module {
         let Some(group) = &self.successors else {
             return Ok(None);
         };
-        let claim = Announcement::Claimed(group.name.clone());
-        self.say(session, &client_id, &claim).await?;
+        self.say(session, &client_id, &self.claimed(group)).await?;
         lost.claim(&client_id);
         let group = group.clone();
         let id = client_id.clone();

@@ -8,6 +8,7 @@ mod announcement;
 mod announcer;
 mod consumer;
 mod discovery;
+mod doubts;
 mod envelope;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzed;

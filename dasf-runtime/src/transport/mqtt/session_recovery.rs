@@ -14,11 +14,9 @@ use mqtt_proto::TopicName;
 use mqtt_proto::v5::Publish;
 use tokio::time::Instant;
 
-use super::Login;
-use super::names;
 use super::packets::{self, Unreadable};
 use super::session::{self, Opening, RECEIVE_MAXIMUM, Session};
-use crate::backoff::Backoff;
+use super::{Login, doubts, names};
 use crate::random;
 use crate::transport::ConnectError;
 use crate::transport::websocket::Endpoint;
@@ -39,7 +37,7 @@ const RETRY_SOON: Duration = Duration::from_secs(1);
 /// How long a module that lost its own connection waits before it claims sessions from retained
 /// announcements. When a broker stops, it reports all modules as lost, and each module clears its announcement
 /// when it is back.
-const RETURN_PATIENCE: Duration = Backoff::LONGEST.saturating_add(Duration::from_secs(5));
+const RETURN_PATIENCE: Duration = doubts::PATIENCE;
 /// The maximum number of remembered lost sessions. Further announcements stay with the broker for the
 /// next module that subscribes.
 const MAX_LOST: usize = 1024;
@@ -194,8 +192,8 @@ struct Lost {
     since: Instant,
     /// When to claim it.
     due: Instant,
-    /// Whether another module has claimed it later than this one.
-    is_of_another: bool,
+    /// The client id of another module that has claimed it later than this one.
+    claimed_by: Option<String>,
     /// How often this module could not take it over.
     failures: u32,
 }
@@ -218,10 +216,17 @@ impl LostSessions {
             let lost = Lost {
                 since: now,
                 due,
-                is_of_another: false,
+                claimed_by: None,
                 failures: 0,
             };
             self.sessions.insert(client_id.to_owned(), lost);
+        }
+        // What it had claimed needs another module now.
+        for lost in self.sessions.values_mut() {
+            if lost.claimed_by.as_deref() == Some(client_id) {
+                lost.claimed_by = None;
+                lost.due = Instant::now() + CLAIM_DELAY.mul_f64(random::fraction());
+            }
         }
     }
 
@@ -230,10 +235,10 @@ impl LostSessions {
         let patience = Instant::now() + RETURN_PATIENCE;
         self.patience = Some(patience);
         for lost in self.sessions.values_mut() {
-            lost.due = match lost.is_of_another {
-                true => patience.max(lost.due),
+            lost.due = match lost.claimed_by {
+                Some(_) => patience.max(lost.due),
                 // A module that was about to take it over does not do so any more: it was this one.
-                false => patience,
+                None => patience,
             };
         }
     }
@@ -241,15 +246,15 @@ impl LostSessions {
     /// Schedules a later check of a session that this module takes over.
     pub(super) fn claim(&mut self, client_id: &str) {
         if let Some(lost) = self.sessions.get_mut(client_id) {
-            lost.is_of_another = false;
+            lost.claimed_by = None;
             lost.defer();
         }
     }
 
     /// Schedules a later check of a session that another module takes over.
-    pub(super) fn leave_to_another(&mut self, client_id: &str) {
+    pub(super) fn leave_to(&mut self, claimer: &str, client_id: &str) {
         if let Some(lost) = self.sessions.get_mut(client_id) {
-            lost.is_of_another = true;
+            lost.claimed_by = Some(claimer.to_owned());
             lost.defer();
         }
     }
@@ -266,7 +271,7 @@ impl LostSessions {
             self.remove(client_id);
             return false;
         }
-        if lost.is_of_another {
+        if lost.claimed_by.is_some() {
             lost.defer();
         } else {
             let pause = RETRY.min(RETRY_SOON * (1 << lost.failures.min(6)));
@@ -294,6 +299,7 @@ mod tests {
     use mqtt_proto::{Pid, QosPid};
 
     use super::*;
+    use crate::backoff::Backoff;
 
     #[tokio::test(start_paused = true)]
     async fn what_another_claims_is_left_to_it_for_a_while() {
@@ -302,7 +308,7 @@ mod tests {
         let (client_id, due) = lost.next().unwrap();
         assert_eq!(client_id, "a");
         assert!(due <= Instant::now() + CLAIM_DELAY);
-        lost.leave_to_another("a");
+        lost.leave_to("other", "a");
         assert!(lost.next().unwrap().1 >= Instant::now() + RETRY);
         // A repeated announcement does not take the session from the module that claimed it.
         lost.add("a", false);
@@ -311,7 +317,7 @@ mod tests {
         assert_eq!(lost.next().unwrap().0, "b");
         assert!(lost.remove("a") && lost.remove("b"));
         assert_eq!(lost.next(), None);
-        lost.leave_to_another("a");
+        lost.leave_to("other", "a");
         assert_eq!(lost.next(), None);
     }
 
@@ -332,7 +338,7 @@ mod tests {
         assert_eq!(due(&lost), RETURN_PATIENCE);
         // Another module has taken the session away.
         lost.claim("a");
-        lost.leave_to_another("a");
+        lost.leave_to("other", "a");
         assert!(lost.retry("a"));
         assert!(due(&lost) >= RETRY);
         lost.are_given_time();
@@ -390,5 +396,20 @@ mod tests {
         expected.dup = false;
         expected.topic_name = name("dasf/demo/groups/g");
         assert_eq!(returned(received, name("dasf/demo/groups/g")), expected);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_lost_module_claimed_is_due_again() {
+        let mut lost = LostSessions::default();
+        lost.add("a", false);
+        lost.leave_to("b", "a");
+        lost.add("c", false);
+        assert!(lost.remove("c"));
+        assert!(lost.next().unwrap().1 >= Instant::now() + RETRY);
+        lost.add("b", false);
+        assert!(lost.remove("b"));
+        let (client_id, due) = lost.next().unwrap();
+        assert_eq!(client_id, "a");
+        assert!(due <= Instant::now() + CLAIM_DELAY);
     }
 }
