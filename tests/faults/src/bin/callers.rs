@@ -120,18 +120,26 @@ async fn call(client: &numbered::Client, number: u64) -> Result<String, CallErro
     }
 }
 
+/// Returns the text of a job. Its request is one message, and over MQTT, only a small result can be read by two
+/// programs, one after the other.
+fn text_of_job(kind: &str, number: u64) -> String {
+    match kind {
+        "mqtt" => text(number % 40),
+        _ => text(number % 400),
+    }
+}
+
 /// Submits a job under its number, again if that fails, and waits for its result. Another program with the same
 /// number has the same job.
 async fn job(
     client: &numbered::Client,
     number: u64,
+    text: &str,
     deadline: Instant,
 ) -> Result<String, CallError> {
     let may_retry = || Instant::now() < deadline;
-    // The request of a job is one message.
-    let text = text(number % 400);
     let job = loop {
-        let submit = client.run(number, number % LONGEST, &text).submit();
+        let submit = client.run(number, number % LONGEST, text).submit();
         match submit.key(&number.to_string()).await {
             Ok(job) => break job,
             Err(_) if may_retry() => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -148,14 +156,14 @@ async fn job(
 }
 
 /// Makes a call or submits a job, and prints how it ends.
-async fn report(client: numbered::Client, number: u64, job_timeout: Option<Duration>) {
+async fn report(client: numbered::Client, number: u64, job_of: Option<(String, Duration)>) {
     print(format_args!("began {number}"));
     let begun = Instant::now();
-    let (outcome, text) = match job_timeout {
-        Some(timeout) => (
-            job(&client, number, begun + timeout).await,
-            text(number % 400),
-        ),
+    let (outcome, text) = match job_of {
+        Some((text, timeout)) => {
+            let outcome = job(&client, number, &text, begun + timeout).await;
+            (outcome, text)
+        }
         None => (call(&client, number).await, text(number)),
     };
     let took = begun.elapsed().as_millis();
@@ -221,7 +229,6 @@ async fn main() -> ExitCode {
             }
         }
     }
-    let job_timeout = arguments.submits.then_some(arguments.timeout);
     let mut calls = JoinSet::new();
     let mut rest = 0;
     for number in arguments.first..arguments.end {
@@ -232,8 +239,17 @@ async fn main() -> ExitCode {
             rest = memory();
         }
         tokio::time::sleep(arguments.interval).await;
-        let client = clients[(number % 2) as usize].clone();
-        calls.spawn(report(client, number, job_timeout));
+        // An MQTT broker keeps requests for groups only.
+        let client = match arguments.submits && arguments.kind == "mqtt" {
+            true => &clients[1],
+            false => &clients[(number % 2) as usize],
+        };
+        let client = client.clone();
+        let job = arguments.submits.then(|| {
+            let text = text_of_job(&arguments.kind, number);
+            (text, arguments.timeout)
+        });
+        calls.spawn(report(client, number, job));
     }
     calls.join_all().await;
     if rest > 0 {

@@ -313,8 +313,13 @@ async fn every_job_is_answered(name: &'static str, kind: Kind) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_job_is_answered_and_runs() {
-    every_job_is_answered("jobs", Kind::Kept).await;
+async fn every_job_is_answered_on_the_embedded_broker() {
+    every_job_is_answered("jobs, embedded", Kind::Kept).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_job_is_answered_on_mosquitto() {
+    every_job_is_answered("jobs, Mosquitto", Kind::Mosquitto).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
