@@ -76,6 +76,10 @@ impl Replaceable {
 /// default.
 const MAX_UNACKNOWLEDGED: usize = 12;
 
+/// How often the first connection to a session may be lost. A session has one reader, and another one may take it
+/// away just then: the module does so when it begins the job.
+const MAX_TAKEN: usize = 4;
+
 /// A broker that does not tell how many messages it has sends them without a pause of this length.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -142,9 +146,8 @@ impl KeptMessages {
 
     /// Returns the messages of a topic that are in a session of the broker. Of a response in many fragments, only
     /// the last ones stay.
-    pub(super) async fn in_session(mut subscriber: Subscriber) -> Result<Self, ConnectError> {
-        subscriber.connected().await?;
-        let hold = hold_of(&subscriber);
+    pub(super) async fn in_session(subscriber: Subscriber) -> Result<Self, ConnectError> {
+        let hold = hold_in_turn(&subscriber).await?;
         let messages = hold.and_then(|hold| hold.messages);
         Ok(Self {
             exists: Some(messages.is_some()),
@@ -275,6 +278,31 @@ fn is_gone(state: &ConnectionState) -> bool {
         ConnectionState::Connecting | ConnectionState::Disconnected(_) => None,
     };
     hold.is_some_and(|hold| hold.messages.is_none())
+}
+
+/// Waits for a connection to a session, and returns what the broker tells about its messages.
+async fn hold_in_turn(subscriber: &Subscriber) -> Result<Option<Hold>, ConnectError> {
+    let mut state = subscriber.state();
+    let mut taken = 0;
+    loop {
+        match &*state.borrow_and_update() {
+            ConnectionState::Connected { hold, .. } => return Ok(*hold),
+            ConnectionState::Connecting => {}
+            ConnectionState::Disconnected(error) => {
+                let is_lost = matches!(
+                    error,
+                    ConnectError::Protocol { .. } | ConnectError::Unreachable { source: None, .. }
+                );
+                if !is_lost || taken == MAX_TAKEN {
+                    return Err(error.clone());
+                }
+                taken += 1;
+            }
+        }
+        if state.changed().await.is_err() {
+            return Err(ConnectError::Ended);
+        }
+    }
 }
 
 /// Returns what the broker tells about the hold of a subscriber's topic.
