@@ -7,6 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use dasf::client::{Job, JobStatus};
 use dasf::protocol::Topic;
 use dasf::{Address, CallError, Host, HostOptions};
+use dasf_test_support::line::Line;
 use dasf_test_support::worker::Worker;
 use dasf_test_support::{listen_at, soon};
 use tokio::sync::Semaphore;
@@ -19,15 +20,8 @@ on_every_broker!(
     a_large_result_is_collected,
     a_job_that_nobody_submitted_is_unknown,
     a_job_that_reports_all_the_time_leaves_few_messages,
+    a_module_that_is_started_again_gets_its_job,
 );
-
-/// Brokers of JSON keep the request of a module that is gone. Over MQTT, that needs a group.
-mod restarts {
-    use super::a_module_that_is_started_again_gets_its_job;
-    use crate::brokers::on_json_brokers;
-
-    on_json_brokers!(a_module_that_is_started_again_gets_its_job);
-}
 
 mod groups {
     use super::{
@@ -149,7 +143,10 @@ pub(crate) async fn runs(job: &Job<String>) {
 
 /// Starts a module without a group that can be killed.
 pub(crate) async fn start(broker: &TestBroker, topic: &Topic) -> Worker {
-    let place = address(broker, Role::Module);
+    start_at(address(broker, Role::Module), topic).await
+}
+
+async fn start_at(place: Address, topic: &Topic) -> Worker {
     let module = work::module().unwrap();
     let started = Worker::start(
         "alone",
@@ -275,6 +272,35 @@ async fn a_module_that_is_started_again_gets_its_job(broker: &TestBroker) {
     gate(topic.as_str()).add_permits(1000);
     assert_eq!(result(&job).await.unwrap(), topic.as_str());
     soon("the end of the module", again.stop()).await;
+}
+
+/// The copy is cleared on a later connection than that of the request.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_is_done_leaves_no_copy_over_mqtt() {
+    let broker = TestBroker::mosquitto().await;
+    let topic = broker.topic("cleared").await;
+    let line = Line::start(broker.socket()).await;
+    let first = start_at(line.mqtt_address(), &topic).await;
+    let client = connect(&broker, &topic).await;
+    let job = client.wait(topic.as_str()).submit().await.unwrap();
+    runs(&job).await;
+    let mut connections = line.connections();
+    connections.mark_unchanged();
+    line.cut().await;
+    // The module and its announcement connect again.
+    soon("the connections", connections.wait_for(|count| *count >= 2))
+        .await
+        .unwrap();
+    gate(topic.as_str()).add_permits(2);
+    assert_eq!(result(&job).await.unwrap(), topic.as_str());
+    job.forget().await.unwrap();
+    soon("the end of the module", first.stop()).await;
+    // Otherwise it would run the job, of which nothing is known any more.
+    let next = start(&broker, &topic).await;
+    let job = client.fill(3).submit().await.unwrap();
+    assert_eq!(result(&job).await.unwrap(), "012");
+    assert_eq!(gate(topic.as_str()).available_permits(), 1);
+    soon("the end of the module", next.stop()).await;
 }
 
 async fn a_job_that_reports_all_the_time_leaves_few_messages(broker: &TestBroker) {

@@ -11,6 +11,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::Login;
 use super::announcer::Announcer;
+use super::job_copies::{self, JobCopies};
 use super::packets::{self, Packets, Received, Unreadable};
 use super::session::{self, KEEP_ALIVE, Opening, Session, UNACKNOWLEDGED_LIMIT};
 use super::session_recovery::SESSION_EXPIRY;
@@ -25,6 +26,8 @@ pub(super) struct Receiving {
     pub(super) topic: Topic,
     /// The group that shares the topic.
     pub(super) group: Option<Subscription>,
+    /// What a module without a group leaves for the next one.
+    pub(super) jobs: Option<Arc<JobCopies>>,
     pub(super) receive_maximum: u16,
     pub(super) client_id: String,
     pub(super) at_least_once: bool,
@@ -105,6 +108,9 @@ impl Dialect for Receiving {
             }
         };
         let mut session = self.open(endpoint).await?;
+        if let Some(jobs) = &self.jobs {
+            jobs.read(&mut session).await?;
+        }
         let options = session::options(QoS::Level1, RetainHandling::DoNotSend);
         session.subscribe(&names, options).await?;
         let unacknowledged = Arc::new(Unacknowledged::default());
@@ -115,7 +121,9 @@ impl Dialect for Receiving {
                 packets,
                 unacknowledged,
                 gives_back: self.group.is_some(),
+                jobs: self.jobs.clone(),
             };
+            let writer = writer.with_jobs(self.jobs.clone());
             (writer, reader)
         })
     }
@@ -134,6 +142,8 @@ pub(super) struct DeliveryReader {
     unacknowledged: Arc<Unacknowledged>,
     /// Whether messages can be returned.
     gives_back: bool,
+    /// Notices the requests of jobs.
+    jobs: Option<Arc<JobCopies>>,
 }
 
 impl DeliveryReader {
@@ -148,6 +158,7 @@ impl DeliveryReader {
             packets,
             unacknowledged,
             gives_back: false,
+            jobs: None,
         }
     }
 
@@ -156,7 +167,18 @@ impl DeliveryReader {
             Ok(publish) => {
                 let pid = publish.qos_pid.pid();
                 let kept = self.gives_back.then(|| publish.clone());
-                (pid, kept, envelope::delivery(publish))
+                if let Some(jobs) = &self.jobs
+                    && job_copies::is_job(&publish)
+                {
+                    let copy = publish.clone();
+                    let read = envelope::delivery(publish);
+                    if let Ok(delivery) = &read {
+                        jobs.note(&delivery.message_id, copy);
+                    }
+                    (pid, kept, read)
+                } else {
+                    (pid, kept, envelope::delivery(publish))
+                }
             }
             Err(Unreadable { pid }) => (pid, None, Err(envelope::any_id())),
         };
@@ -232,6 +254,7 @@ mod tests {
             packets: Packets::default(),
             unacknowledged: Arc::clone(&unacknowledged),
             gives_back: true,
+            jobs: None,
         };
         let packet = b"\x32\x0d\x00\x02ab\x00\x07\x06\x08\x00\x03a/#";
         reader.accept(Message::binary(packet.to_vec()));

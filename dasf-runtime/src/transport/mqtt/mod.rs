@@ -12,6 +12,7 @@ mod doubts;
 mod envelope;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzed;
+mod job_copies;
 mod kept;
 mod names;
 mod packets;
@@ -40,6 +41,7 @@ use super::{
 };
 use announcer::Announcer;
 use consumer::Receiving;
+use job_copies::JobCopies;
 use kept::KeptTopic;
 use producer::Sending;
 use session::Limits;
@@ -180,10 +182,12 @@ impl Transport for Mqtt {
             };
             Announcer::start(&self.runtime, module)
         });
+        let has_jobs = reading.reader == Reader::Alone;
         let dialect = Receiving {
             login: self.login.clone(),
             topic: topic.clone(),
             group,
+            jobs: has_jobs.then(|| Arc::new(JobCopies::new(topic.clone()))),
             receive_maximum: receive_maximum(reading.prefetch),
             client_id,
             at_least_once: reading.at_least_once,

@@ -6,6 +6,7 @@
 //! | the shared subscription of a group | `$share/{group}/dasf/{topic}` |
 //! | the messages returned to a group | `dasf/{topic}/groups/{group}`, also with a shared subscription |
 //! | the announcements about a module | `dasf/{topic}/modules/{client id}`, retained |
+//! | the copy of a request of a job, without a group | `dasf/{topic}/jobs/{message id}`, retained |
 //!
 //! Topics and names of groups contain no characters with a special meaning in MQTT.
 
@@ -17,6 +18,10 @@ use crate::random;
 const PREFIX: &str = "dasf/";
 /// The level of the announcements about modules.
 const MODULES: &str = "/modules/";
+/// The level of the copies of jobs.
+const JOBS: &str = "/jobs/";
+/// The longest id of a message with a copy. The ids of messages in Rust have 36 characters.
+const MAX_ID: usize = 64;
 
 /// The prefix of all client ids.
 const CLIENT: &str = "dasf";
@@ -60,6 +65,25 @@ pub(super) fn announcement(topic: &Topic, client_id: &str) -> String {
 /// Returns the filter for the announcements about all modules on a topic.
 pub(super) fn announcements(topic: &Topic) -> String {
     announcement(topic, "+")
+}
+
+/// Returns the filter for the copies of the jobs on a topic.
+pub(super) fn jobs(topic: &Topic) -> String {
+    format!("{PREFIX}{topic}{JOBS}+")
+}
+
+/// Returns the MQTT topic of the copy of a request; `None` if a topic cannot have its message id.
+pub(super) fn job(topic: &Topic, message_id: &str) -> Option<String> {
+    let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_id = (1..=MAX_ID).contains(&message_id.len()) && message_id.bytes().all(is_safe);
+    is_id.then(|| format!("{PREFIX}{topic}{JOBS}{message_id}"))
+}
+
+/// Returns whether an MQTT topic is that of a copy.
+pub(super) fn is_job(topic: &Topic, name: &str) -> bool {
+    let below = name.strip_prefix(PREFIX);
+    let below = below.and_then(|name| name.strip_prefix(topic.as_str()));
+    below.is_some_and(|below| below.starts_with(JOBS))
 }
 
 /// Returns the topic and the client id of the module that an announcement is about. Only client ids of
@@ -140,6 +164,20 @@ mod tests {
             "dasf/demo".to_owned(),
         ] {
             assert_eq!(module(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_copy_has_the_name_of_its_message() {
+        let topic: Topic = "demo".parse().unwrap();
+        let name = job(&topic, "0f-1").unwrap();
+        assert_eq!(name, "dasf/demo/jobs/0f-1");
+        assert!(is_job(&topic, &name));
+        for other in ["dasf/demo", "dasf/demo2/jobs/1", "dasf/demo/modules/1"] {
+            assert!(!is_job(&topic, other), "{other}");
+        }
+        for id in ["", "a/b", "+", "#", &"a".repeat(MAX_ID + 1)] {
+            assert_eq!(job(&topic, id), None, "{id}");
         }
     }
 

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use dasf_protocol::MessageId;
+use dasf_protocol::{Delivery, MessageId};
 use mqtt_proto::v5::{Packet, Puback, Publish};
 use mqtt_proto::{Pid, QosPid, TopicName};
 use tokio_tungstenite::tungstenite::Message;
 
+use super::job_copies::JobCopies;
 use super::packets;
 use super::session::Limits;
 use super::session_recovery;
@@ -101,6 +102,8 @@ pub(super) struct AcknowledgementWriter {
     next: Pid,
     /// The ids of the returned messages, in this order.
     given_back: VecDeque<MessageId>,
+    /// What a module without a group leaves for the next one.
+    jobs: Option<Arc<JobCopies>>,
 }
 
 impl AcknowledgementWriter {
@@ -116,7 +119,17 @@ impl AcknowledgementWriter {
             window: limits.window.clamp(1, MAX_RETURNING),
             next: Pid::default(),
             given_back: VecDeque::new(),
+            jobs: None,
         }
+    }
+
+    /// Also writes the copies of jobs, and clears them.
+    pub(super) fn with_jobs(self, jobs: Option<Arc<JobCopies>>) -> Self {
+        Self { jobs, ..self }
+    }
+
+    fn clear_copy(&self, message_id: &MessageId) -> Option<Packet> {
+        self.jobs.as_ref()?.clear(message_id)
     }
 
     /// Returns the copy of a message to publish to its group; `None` if the message must stay.
@@ -147,8 +160,13 @@ impl WriteAcknowledgements for AcknowledgementWriter {
         let mut messages = unacknowledged.lock();
         match acknowledgement {
             Acknowledgement::Positive(message_id) => {
-                let held = messages.remove(&message_id)?;
-                packets::frame(&Packet::Puback(Puback::new_success(held.pid))).ok()
+                let held = messages.remove(&message_id);
+                let puback = held.map(|held| Packet::Puback(Puback::new_success(held.pid)));
+                match (puback, self.clear_copy(&message_id)) {
+                    (Some(packet), None) | (None, Some(packet)) => packets::frame(&packet).ok(),
+                    (Some(puback), Some(clearing)) => packets::frame_of(&[puback, clearing]).ok(),
+                    (None, None) => None,
+                }
             }
             // MQTT counts nothing, so nobody reports it.
             Acknowledgement::Begun(_) => None,
@@ -186,6 +204,30 @@ impl WriteAcknowledgements for AcknowledgementWriter {
             return None;
         }
         packets::frame_of(&written).ok()
+    }
+
+    fn delivered(&mut self, _: &Delivery) -> Option<Message> {
+        let copy = self.jobs.as_ref()?.next()?;
+        let size = packets::size(&copy);
+        if size > self.max_packet_size {
+            tracing::warn!(
+                topic = &*copy.topic_name,
+                size,
+                "the broker takes no copy of this job, which is too large, so it is lost if the module is killed"
+            );
+            return None;
+        }
+        packets::frame(&Packet::Publish(copy)).ok()
+    }
+
+    fn late(&mut self, acknowledgement: Acknowledgement) -> Option<Message> {
+        match acknowledgement {
+            Acknowledgement::Positive(message_id) => {
+                let clearing = self.clear_copy(&message_id)?;
+                packets::frame(&clearing).ok()
+            }
+            Acknowledgement::Begun(_) | Acknowledgement::Negative(_) => None,
+        }
     }
 
     fn is_waiting(&self) -> bool {

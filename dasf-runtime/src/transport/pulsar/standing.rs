@@ -134,10 +134,11 @@ impl WriteAcknowledgements for Acknowledging {
         self.json.frame(acknowledgement)
     }
 
-    fn delivered(&mut self, delivery: &Delivery) {
+    fn delivered(&mut self, delivery: &Delivery) -> Option<Message> {
         if delivery.properties.get(key::JOB).is_some() {
             self.has_had_jobs.store(true, Ordering::Relaxed);
         }
+        None
     }
 
     /// Jobs may come while no module listens, and the last module may have left some. The next one gets them.

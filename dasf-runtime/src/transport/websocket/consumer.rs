@@ -242,7 +242,7 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> ConsumerRole<'_, W, R> {
 
     fn deliver(&mut self, delivery: Delivery) {
         self.consumer.was_useful = true;
-        self.writer.delivered(&delivery);
+        self.asides.extend(self.writer.delivered(&delivery));
         if let Some(receiver) = &self.consumer.receiver {
             let acknowledgement = Acknowledgement::Positive(delivery.message_id.clone());
             receiver.receive(delivery);
@@ -260,9 +260,9 @@ impl<W: WriteAcknowledgements, R: ReadDeliveries> ConsumerRole<'_, W, R> {
 
     fn acknowledge(&mut self, given: Given, outgoing: &mut FrameQueue) {
         // The broker redelivers the messages of an earlier connection.
-        if given.connection == self.consumer.connection
-            && let Some(frame) = self.writer.frame(given.acknowledgement)
-        {
+        if given.connection != self.consumer.connection {
+            outgoing.extend(self.writer.late(given.acknowledgement));
+        } else if let Some(frame) = self.writer.frame(given.acknowledgement) {
             outgoing.push_back(frame);
             self.written.extend(given.written);
         }

@@ -197,8 +197,16 @@ pub(super) trait WriteAcknowledgements: Send {
         false
     }
 
-    /// Notices a message that is passed on.
-    fn delivered(&mut self, _delivery: &Delivery) {}
+    /// Notices a message that is passed on. Returns a frame to write for it, if there is one.
+    fn delivered(&mut self, _delivery: &Delivery) -> Option<Message> {
+        None
+    }
+
+    /// Notices an acknowledgement of a message that came on an earlier connection, which needs none any more.
+    /// Returns a frame to write for it, if there is one.
+    fn late(&mut self, _acknowledgement: Acknowledgement) -> Option<Message> {
+        None
+    }
 
     /// Returns whether the next reader needs the subscription, so that the connection ends without its last frame.
     fn leaves_work(&self) -> bool {
