@@ -153,16 +153,19 @@ pub enum JobState {
     Accepted,
     /// A module runs the function.
     Running,
+    /// The broker has the whole answer. Only modules need it, where they cannot read the answers.
+    Answered,
 }
 
 impl JobState {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Submitting,
         Self::Sent,
         Self::Cancelled,
         Self::Forgotten,
         Self::Accepted,
         Self::Running,
+        Self::Answered,
     ];
 
     /// Returns the name of the state in the properties.
@@ -174,6 +177,7 @@ impl JobState {
             Self::Forgotten => "forgotten",
             Self::Accepted => "accepted",
             Self::Running => "running",
+            Self::Answered => "answered",
         }
     }
 

@@ -22,6 +22,7 @@ mod identity;
 mod jobs;
 mod mqtt;
 mod mqtt_groups;
+mod mqtt_jobs;
 mod mqtt_losses;
 mod patterns;
 mod pulsar;

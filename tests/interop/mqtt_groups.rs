@@ -17,10 +17,12 @@ use dasf_test_support::soon;
 use dasf_test_support::worker::Worker;
 use futures_util::future::join_all;
 use futures_util::{SinkExt, StreamExt};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::brokers::mosquitto::{Mosquitto, free_port};
 
@@ -268,17 +270,7 @@ async fn a_module_that_could_not_take_over_tries_again_soon() {
 /// Publishes messages, given as packets with the numbers from 1, and waits until the broker has
 /// acknowledged them.
 async fn publish_packets(broker: &Mosquitto, packets: &[Vec<u8>]) {
-    let mut request = broker.url().into_client_request().unwrap();
-    let protocol = HeaderValue::from_static("mqtt");
-    request
-        .headers_mut()
-        .insert(SEC_WEBSOCKET_PROTOCOL, protocol);
-    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
-    let connect = b"\x10\x0e\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x01x";
-    socket
-        .send(Message::binary(connect.to_vec()))
-        .await
-        .unwrap();
+    let mut socket = connect_as(broker, "x").await;
     for packet in packets {
         socket.send(Message::binary(packet.clone())).await.unwrap();
     }
@@ -288,6 +280,28 @@ async fn publish_packets(broker: &Mosquitto, packets: &[Vec<u8>]) {
         let frame = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
         answers.extend_from_slice(&frame.unwrap().unwrap().into_data());
     }
+}
+
+/// Opens a session of a client that ends with its connection, and waits until the broker has ended the earlier session
+/// of the client.
+pub(crate) async fn connect_as(
+    broker: &Mosquitto,
+    client_id: &str,
+) -> WebSocketStream<MaybeTlsStream<TcpStream>> {
+    let mut request = broker.url().into_client_request().unwrap();
+    let protocol = HeaderValue::from_static("mqtt");
+    request
+        .headers_mut()
+        .insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+    let length = u8::try_from(client_id.len()).unwrap();
+    let head = [0x10, 13 + length];
+    let body = b"\x00\x04MQTT\x05\x02\x00\x3c\x00\x00";
+    let connect = [&head[..], body, &[length], client_id.as_bytes()].concat();
+    socket.send(Message::binary(connect)).await.unwrap();
+    let frame = tokio::time::timeout(PATIENCE, socket.next()).await.unwrap();
+    assert_eq!(frame.unwrap().unwrap().into_data().first(), Some(&0x20));
+    socket
 }
 
 /// Returns packets with errors that Mosquitto accepts and delivers: a payload that is not UTF-8

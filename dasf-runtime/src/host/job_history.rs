@@ -6,12 +6,13 @@ use std::time::Duration;
 use dasf_protocol::fragment::Position;
 use dasf_protocol::properties::key;
 use dasf_protocol::{JobState, MessageType, Properties};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout_at};
 
 use super::reply_to::ReplyTo;
-use crate::transport::{ConnectError, KeptEvent, Transport};
+use crate::backoff::Backoff;
+use crate::transport::Transport;
 
-/// How long the broker may take. After that, the job runs as if nothing was known of it.
+/// How long the broker may take, with all attempts. After that, the job runs as if nothing was known of it.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// The largest number of unfinished responses of a job that count.
@@ -30,14 +31,35 @@ pub(super) struct JobHistory {
 }
 
 impl JobHistory {
-    /// Reads what the broker keeps of a job. Nothing is known if it does not tell in time.
+    /// Reads what the broker keeps of a job. Tries again after a lost connection. Nothing is known if the broker
+    /// does not tell in time.
     pub(super) async fn read(transport: &dyn Transport, reply: &ReplyTo) -> Self {
-        let reading = timeout(PATIENCE, Self::read_all(transport, reply));
-        let failure = match reading.await {
-            Ok(Ok(history)) => return history,
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => "the broker does not tell in time".to_owned(),
-        };
+        let deadline = Instant::now() + PATIENCE;
+        let mut backoff = Backoff::default();
+        let mut failure = "the broker does not tell in time".to_owned();
+        loop {
+            let mut history = Self::default();
+            let mut take = |properties: &Properties| {
+                if properties.request_context().as_deref() == Some(&*reply.context) {
+                    history.add(properties);
+                }
+            };
+            let reading = transport.read_job(&reply.response_topic, &mut take);
+            match timeout_at(deadline, reading).await {
+                Ok(Ok(())) => return history,
+                Err(_) => break,
+                Ok(Err(error)) => {
+                    failure = error.to_string();
+                    if error.is_refusal() {
+                        break;
+                    }
+                }
+            }
+            let wait = sleep(backoff.next());
+            if timeout_at(deadline, wait).await.is_err() {
+                break;
+            }
+        }
         tracing::warn!(
             response_topic = reply.response_topic.as_str(),
             context = &*reply.context,
@@ -45,17 +67,6 @@ impl JobHistory {
             "the job runs without its checkpoint, and perhaps once more: its earlier messages cannot be read"
         );
         Self::default()
-    }
-
-    async fn read_all(transport: &dyn Transport, reply: &ReplyTo) -> Result<Self, ConnectError> {
-        let mut messages = transport.kept(&reply.response_topic).await?;
-        let mut history = Self::default();
-        while let Some(KeptEvent::Message(delivery)) = messages.next().await {
-            if delivery.properties.request_context().as_deref() == Some(&*reply.context) {
-                history.add(&delivery.properties);
-            }
-        }
-        Ok(history)
     }
 
     fn add(&mut self, properties: &Properties) {
@@ -68,6 +79,7 @@ impl JobHistory {
             }
             Some(MessageType::Job) => {
                 match properties.text(key::JOB_STATE).and_then(JobState::of) {
+                    Some(JobState::Answered) => self.is_answered = true,
                     Some(JobState::Cancelled) => self.is_cancelled = true,
                     Some(JobState::Forgotten) => *self = Self::default(),
                     _ => {}
@@ -124,6 +136,12 @@ mod tests {
     fn a_cancelled_job_is_known() {
         let found = history(&[json!({"messageType": "job", "x_dasf_job_state": "cancelled"})]);
         assert!(found.is_cancelled);
+    }
+
+    #[test]
+    fn a_note_tells_of_an_answer_that_cannot_be_read() {
+        let found = history(&[json!({"messageType": "job", "x_dasf_job_state": "answered"})]);
+        assert!(found.is_answered && !found.is_cancelled);
     }
 
     #[test]

@@ -110,6 +110,14 @@ impl Outbox {
         self.try_send(reply, properties);
     }
 
+    /// Notes that the broker has the answer to a job, and waits until the broker has the note.
+    pub(super) async fn note_answer(&self, reply: &ReplyTo) -> Result<(), PublishError> {
+        let note = Properties::new()
+            .with_message_type(MessageType::Job)
+            .with(key::JOB_STATE, JobState::Answered.as_str());
+        self.publish_and_wait(reply, note).await
+    }
+
     /// Sends a checkpoint of a job, if the connection accepts it at once.
     pub(super) fn try_send_checkpoint(&self, reply: &ReplyTo, json: &str) -> bool {
         self.send_at_once(reply, checkpoint(json), Bytes::new())
@@ -121,7 +129,16 @@ impl Outbox {
         reply: &ReplyTo,
         json: &str,
     ) -> Result<(), PublishError> {
-        let receipt = self.publish(reply, checkpoint(json), Bytes::new()).await?;
+        self.publish_and_wait(reply, checkpoint(json)).await
+    }
+
+    /// Sends a message without a payload, and waits until the broker has it.
+    async fn publish_and_wait(
+        &self,
+        reply: &ReplyTo,
+        properties: Properties,
+    ) -> Result<(), PublishError> {
+        let receipt = self.publish(reply, properties, Bytes::new()).await?;
         receipt.await.unwrap_or(Err(PublishError::Closed))
     }
 

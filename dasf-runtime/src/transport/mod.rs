@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dasf_protocol::text::printable;
-use dasf_protocol::{Subscription, Topic};
+use dasf_protocol::{Properties, Subscription, Topic};
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -137,6 +137,31 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     /// Returns whether the broker delivers the request of a job that was cancelled while it waited there. A note
     /// on the topic of the answer tells of it.
     fn delivers_cancelled_jobs(&self) -> bool {
+        false
+    }
+
+    /// Passes the properties of all messages to `take` that tell a module what it must know of a job before it runs
+    /// the job. All of them have come when this returns without an error. After an error, some of them may have come.
+    fn read_job<'t>(
+        &'t self,
+        topic: &'t Topic,
+        take: &'t mut (dyn FnMut(&Properties) + Send),
+    ) -> BoxFuture<'t, Result<(), ConnectError>> {
+        Box::pin(async move {
+            let mut messages = self.kept(topic).await?;
+            loop {
+                match messages.next().await {
+                    Some(KeptEvent::Message(delivery)) => take(&delivery.properties),
+                    Some(KeptEvent::CaughtUp) => return Ok(()),
+                    None => return Err(ConnectError::Ended),
+                }
+            }
+        })
+    }
+
+    /// Returns whether [`read_job`](Self::read_job) does not read the answers to a job. Then modules publish a note
+    /// when the broker has an answer.
+    fn keeps_answers_from_modules(&self) -> bool {
         false
     }
 

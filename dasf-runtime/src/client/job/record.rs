@@ -164,7 +164,7 @@ impl Record {
             Some(JobState::Forgotten) => {
                 *self = Self::new(self.id.clone(), self.max_response_size);
             }
-            Some(JobState::Accepted | JobState::Running) | None => {}
+            Some(JobState::Accepted | JobState::Running | JobState::Answered) | None => {}
         }
     }
 

@@ -158,6 +158,7 @@ impl Executor {
     /// is no connection to the response topic, so that another attempt may succeed.
     pub(in crate::host) async fn deliver(&self, reply: &ReplyTo, answer: &Answer) -> bool {
         let Err(error) = self.answers.deliver(reply, answer).await else {
+            self.note_answer(reply).await;
             return true;
         };
         log(reply, &error);
@@ -168,6 +169,21 @@ impl Executor {
                 self.outbox.try_send_failure(reply, &not_delivered(&error));
                 true
             }
+        }
+    }
+
+    /// Tells modules that get the request of a job again that the broker has the answer, if they cannot read it.
+    async fn note_answer(&self, reply: &ReplyTo) {
+        if !reply.is_job || !self.answers.transport.keeps_answers_from_modules() {
+            return;
+        }
+        if let Err(error) = self.outbox.note_answer(reply).await {
+            tracing::warn!(
+                response_topic = reply.response_topic.as_str(),
+                context = &*reply.context,
+                error = error.to_string(),
+                "the broker does not note that a job is answered: if its request comes again, it runs once more"
+            );
         }
     }
 

@@ -10,6 +10,8 @@
 //! | message id | the User Property `messageId`, a UUID |
 //! | any other property | a User Property, as a string |
 //!
+//! What a module must know of a job goes to another MQTT topic: see [`facts`](super::facts).
+//!
 //! A property that is too long for one User Property becomes several of the same name, in order.
 //! A payload with the Content Type [`BASE64`] is text in base64, or a piece of it.
 
@@ -24,6 +26,7 @@ use mqtt_proto::{Pid, QosPid, TopicName};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
+use super::facts::Fact;
 use super::names;
 use crate::random;
 use crate::transport::{Outgoing, PublishError};
@@ -45,7 +48,8 @@ const PIECE: &str = "application/octet-stream";
 /// The Content Type of base64 text. Earlier versions send it for fragments.
 const BASE64: &str = "application/base64";
 
-/// Converts a message of the protocol to an MQTT message.
+/// Converts a message of the protocol to an MQTT message. Also returns what it tells the modules of a job: then the
+/// broker retains it beside the topic.
 ///
 /// # Errors
 /// Returns [`PublishError::Refused`] if MQTT cannot carry a part of it.
@@ -54,7 +58,8 @@ pub(super) fn publish(
     id: u128,
     topic: TopicName,
     pid: Pid,
-) -> Result<Publish, PublishError> {
+) -> Result<(Publish, Option<Fact>), PublishError> {
+    let mut fact = None;
     let mut publish = Publish::new(QosPid::Level1(pid), topic, message.payload.clone());
     let properties = &mut publish.properties;
     if !message.payload.is_empty() {
@@ -82,10 +87,18 @@ pub(super) fn publish(
             key::REQUEST_CONTEXT if value.len() <= MAX_TEXT => {
                 properties.correlation_data = Some(Bytes::from(value.into_owned()));
             }
-            name => add(&mut properties.user_properties, name, &value)?,
+            name => {
+                if matches!(name, key::CHECKPOINT | key::JOB_STATE) {
+                    fact = fact.or(Fact::in_property(name, &value));
+                }
+                add(&mut properties.user_properties, name, &value)?;
+            }
         }
     }
-    Ok(publish)
+    if let Some(fact) = fact {
+        fact.retain(&mut publish)?;
+    }
+    Ok((publish, fact))
 }
 
 /// Converts an MQTT message to a message of the protocol. `Err` contains the id of a message that
@@ -236,7 +249,9 @@ mod tests {
 
     fn published(message: &Outgoing) -> Result<Publish, PublishError> {
         let topic = TopicName::try_from("dasf/demo").unwrap();
-        publish(message, 5, topic, Pid::default())
+        let (publish, fact) = publish(message, 5, topic, Pid::default())?;
+        assert_eq!(publish.retain, fact.is_some());
+        Ok(publish)
     }
 
     #[test]
@@ -312,7 +327,7 @@ mod tests {
         );
         message.expires = Some(Instant::now() + Duration::from_secs(60));
         let topic = TopicName::try_from(names::topic(&topic).as_str()).unwrap();
-        let publish = publish(&message, 5, topic, Pid::default()).unwrap();
+        let (publish, _) = publish(&message, 5, topic, Pid::default()).unwrap();
         let size = packets::size(&publish) - publish.payload.len();
         assert!((MAX_SIZE - 100..MAX_SIZE).contains(&size), "{size}");
     }

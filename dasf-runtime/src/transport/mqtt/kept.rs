@@ -8,6 +8,7 @@ use mqtt_proto::QoS;
 use mqtt_proto::v5::{Disconnect, DisconnectReasonCode, Packet, RetainHandling};
 
 use super::consumer::DeliveryReader;
+use super::facts::Fact;
 use super::session::{self, KEEP_ALIVE, Opening, Session};
 use super::unacknowledged::{AcknowledgementWriter, Unacknowledged};
 use super::{Mqtt, names, packets};
@@ -15,9 +16,9 @@ use crate::random;
 use crate::transport::websocket::{self, Connection, Dialect, Endpoint};
 use crate::transport::{ConnectError, Feature, Hold, Keeping, KeptMessages, Reading};
 
-/// How long a session stays after somebody has read it, in seconds: the default of a job. The reader does not know
-/// for how long the job was submitted.
-const EXPIRY_OF_READERS: u32 = 7 * 86_400;
+/// The default for which a job is kept, in seconds. Readers of a job, and callers who cancel it, do not know for how
+/// long it was submitted.
+pub(super) const DEFAULT_EXPIRY: u32 = 7 * 86_400;
 
 /// A session that keeps the messages of a topic.
 pub(super) struct KeptTopic<'t> {
@@ -29,9 +30,18 @@ impl KeptTopic<'_> {
     pub(super) async fn keep(&self, time: Duration) -> Result<Keeping, ConnectError> {
         let expiry = u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1);
         let mut session = self.session(expiry).open(&self.mqtt.endpoint()).await?;
+        if !session.limits.retains {
+            let reason = "it retains no messages; allow that there";
+            return Err(session.lacks(Feature::Jobs, reason));
+        }
         let granted = session.limits.session_expiry.unwrap_or(expiry);
+        if !session.is_present {
+            // An earlier job with the same key may have left something.
+            session.clear_retained(&Fact::topics(self.topic)).await?;
+        }
         let options = session::options(QoS::Level1, RetainHandling::DoNotSend);
-        let names = [names::topic(self.topic.as_str())];
+        let answer = names::topic(self.topic.as_str());
+        let names = [Fact::Cancelled.beside(&answer), answer];
         session.subscribe(&names, options).await?;
         session.disconnect(granted).await?;
         Ok(Keeping {
@@ -42,14 +52,17 @@ impl KeptTopic<'_> {
 
     pub(super) async fn kept(&self) -> Result<KeptMessages, ConnectError> {
         let reading = Reading::caller(random::reader());
-        let dialect = self.session(EXPIRY_OF_READERS);
+        let dialect = self.session(DEFAULT_EXPIRY);
         let (runtime, endpoint) = (&self.mqtt.runtime, self.mqtt.endpoint());
         let subscriber = websocket::subscriber(runtime, dialect, endpoint, self.topic, &reading);
         KeptMessages::in_session(subscriber).await
     }
 
     pub(super) async fn forget(&self) -> Result<(), ConnectError> {
-        let session = self.session(0).open(&self.mqtt.endpoint()).await?;
+        let mut session = self.session(0).open(&self.mqtt.endpoint()).await?;
+        if session.limits.retains {
+            session.clear_retained(&Fact::topics(self.topic)).await?;
+        }
         session.disconnect(0).await
     }
 

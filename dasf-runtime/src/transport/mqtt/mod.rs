@@ -10,6 +10,7 @@ mod consumer;
 mod discovery;
 mod doubts;
 mod envelope;
+mod facts;
 #[cfg(any(fuzzing, test))]
 pub(crate) mod fuzzed;
 mod job_copies;
@@ -26,7 +27,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dasf_protocol::Topic;
+use dasf_protocol::{Properties, Topic};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -220,6 +221,18 @@ impl Transport for Mqtt {
 
     fn delivers_cancelled_jobs(&self) -> bool {
         true
+    }
+
+    fn keeps_answers_from_modules(&self) -> bool {
+        true
+    }
+
+    fn read_job<'t>(
+        &'t self,
+        topic: &'t Topic,
+        take: &'t mut (dyn FnMut(&Properties) + Send),
+    ) -> BoxFuture<'t, Result<(), ConnectError>> {
+        Box::pin(facts::read(self, topic, take))
     }
 
     fn keep<'t>(

@@ -7,8 +7,10 @@
 //! | the messages returned to a group | `dasf/{topic}/groups/{group}`, also with a shared subscription |
 //! | the announcements about a module | `dasf/{topic}/modules/{client id}`, retained |
 //! | the copy of a request of a job, without a group | `dasf/{topic}/jobs/{message id}`, retained |
+//! | what modules must know of a job before they run it | `dasf/{response topic}/job/{kind}`, retained |
 //!
-//! Topics and names of groups contain no characters with a special meaning in MQTT.
+//! Topics and names of groups contain no characters with a special meaning in MQTT. They contain no slash, so no name of
+//! one row is a name of another row.
 
 use dasf_protocol::{Subscription, Topic};
 
@@ -22,6 +24,8 @@ const MODULES: &str = "/modules/";
 const JOBS: &str = "/jobs/";
 /// The longest id of a message with a copy. The ids of messages in Rust have 36 characters.
 const MAX_ID: usize = 64;
+/// The level of what modules must know of a job.
+const JOB: &str = "/job/";
 
 /// The prefix of all client ids.
 const CLIENT: &str = "dasf";
@@ -84,6 +88,16 @@ pub(super) fn is_job(topic: &Topic, name: &str) -> bool {
     let below = name.strip_prefix(PREFIX);
     let below = below.and_then(|name| name.strip_prefix(topic.as_str()));
     below.is_some_and(|below| below.starts_with(JOBS))
+}
+
+/// Returns the MQTT topic beside that of an answer, for one kind of what modules must know of the job.
+pub(super) fn fact(answer: &str, kind: &str) -> String {
+    format!("{answer}{JOB}{kind}")
+}
+
+/// Returns the filter for all that modules must know of a job.
+pub(super) fn facts(topic: &Topic) -> String {
+    fact(&self::topic(topic.as_str()), "+")
 }
 
 /// Returns the topic and the client id of the module that an announcement is about. Only client ids of

@@ -1,10 +1,15 @@
 //! Sends messages to one topic.
 
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
 use mqtt_proto::v5::{Packet, Puback, PubackReasonCode};
 use mqtt_proto::{Pid, TopicName};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Login;
+use super::facts::Fact;
 use super::packets::{self, Packets, Received};
 use super::session::{self, Opening};
 use super::{MaxPacketSize, envelope};
@@ -35,13 +40,38 @@ impl Dialect for Sending {
         self.max_packet_size.learn(&session.limits);
         let window = session.limits.window;
         session.into_connection(window, |limits, packets, _| {
+            let unread = Arc::new(Unread::default());
             let writer = MessageWriter {
                 topic,
                 next: Pid::default(),
                 max_packet_size: limits.max_packet_size,
+                unread: Arc::clone(&unread),
             };
-            (writer, ReceiptReader { packets })
+            (writer, ReceiptReader { packets, unread })
         })
+    }
+}
+
+/// The messages on their way that the broker retains and nobody needs to read now.
+#[derive(Default)]
+struct Unread {
+    /// Whether there was any, so that other messages do not pay for them.
+    is_used: AtomicBool,
+    pids: Mutex<HashSet<Pid>>,
+}
+
+impl Unread {
+    fn add(&self, pid: Pid) {
+        self.is_used.store(true, Ordering::Relaxed);
+        let mut pids = self.pids.lock().unwrap_or_else(PoisonError::into_inner);
+        pids.insert(pid);
+    }
+
+    fn remove(&self, pid: Pid) -> bool {
+        self.is_used.load(Ordering::Relaxed) && {
+            let mut pids = self.pids.lock().unwrap_or_else(PoisonError::into_inner);
+            pids.remove(&pid)
+        }
     }
 }
 
@@ -50,19 +80,25 @@ pub(super) struct MessageWriter {
     topic: TopicName,
     next: Pid,
     max_packet_size: usize,
+    unread: Arc<Unread>,
 }
 
 impl WriteMessages for MessageWriter {
     fn frame(&mut self, queued: &mut Queued) -> Result<(Message, String), PublishError> {
         let (id, pid) = (queued.id(), self.next);
         self.next += 1;
-        let publish = envelope::publish(queued.mark_written(), id, self.topic.clone(), pid)?;
+        let (publish, fact) =
+            envelope::publish(queued.mark_written(), id, self.topic.clone(), pid)?;
         let size = packets::size(&publish);
         if size > self.max_packet_size {
             let limit = self.max_packet_size;
             return Err(PublishError::Refused(format!(
                 "the message has {size} bytes, but the broker accepts at most {limit}"
             )));
+        }
+        // A caller that cancels a job must know whether there is one.
+        if matches!(fact, Some(Fact::Checkpoint | Fact::Answered)) {
+            self.unread.add(pid);
         }
         let frame = packets::frame(&Packet::Publish(publish)).map_err(PublishError::Refused)?;
         Ok((frame, pid.value().to_string()))
@@ -72,6 +108,7 @@ impl WriteMessages for MessageWriter {
 /// Reads PUBACK packets.
 pub(super) struct ReceiptReader {
     packets: Packets,
+    unread: Arc<Unread>,
 }
 
 impl ReadReceipts for ReceiptReader {
@@ -82,7 +119,10 @@ impl ReadReceipts for ReceiptReader {
     fn next(&mut self) -> Result<Option<Settlement>, String> {
         while let Some(received) = self.packets.next()? {
             match received {
-                Received::Puback(puback) => return Ok(Some(settlement(&puback))),
+                Received::Puback(puback) => {
+                    let is_unread = self.unread.remove(puback.pid);
+                    return Ok(Some(settlement(&puback, is_unread)));
+                }
                 Received::Disconnect(disconnect) => return Err(session::farewell(&disconnect)),
                 _ => {}
             }
@@ -91,12 +131,14 @@ impl ReadReceipts for ReceiptReader {
     }
 }
 
-fn settlement(puback: &Puback) -> Settlement {
+/// Returns the outcome of a message. `is_unread` means that nobody needs to read it now.
+fn settlement(puback: &Puback, is_unread: bool) -> Settlement {
     let code = puback.reason_code;
     Settlement {
         key: Some(puback.pid.value().to_string()),
         outcome: match code {
             PubackReasonCode::Success => Ok(()),
+            PubackReasonCode::NoMatchingSubscribers if is_unread => Ok(()),
             PubackReasonCode::NoMatchingSubscribers => Err(PublishError::NobodyListens),
             code => {
                 let text = puback.properties.reason_string.as_deref();
