@@ -67,6 +67,13 @@ pub(crate) mod work {
         worker
     }
 
+    /// Returns a text of this many bytes.
+    #[dasf::function]
+    pub(crate) async fn fill(key: String, bytes: usize) -> String {
+        super::begin(key);
+        "-".repeat(bytes)
+    }
+
     /// Never ends the first time; later returns the name of the worker.
     #[dasf::function]
     pub(crate) async fn hang_once(key: String) -> String {
@@ -494,7 +501,7 @@ async fn only_running_modules_are_listed() {
             module.description,
             "Functions that return the name of their worker."
         );
-        assert_eq!(module.functions, ["run", "hold", "hang_once"]);
+        assert_eq!(module.functions, ["run", "hold", "fill", "hang_once"]);
         assert_eq!(module.group.as_deref(), group);
     }
     alone.stop().await;

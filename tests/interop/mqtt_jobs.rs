@@ -117,3 +117,27 @@ async fn a_job_whose_time_is_over_runs_again() {
     }
     worker.stop().await;
 }
+
+/// Callers with the same key still find a job after its answer was read, which is too large to be read twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_names_one_job_after_its_large_result_was_read() {
+    let broker = Mosquitto::open().await;
+    let worker = start_at("worker", broker.address(), "large", group()).await;
+    let client = client(broker.address(), "large").await;
+    let submit = || {
+        soon(
+            "the job",
+            client
+                .fill("large", 200_000)
+                .submit()
+                .key("large")
+                .into_future(),
+        )
+    };
+    let job = submit().await.unwrap();
+    let result = soon("the result", job.result().into_future()).await;
+    assert_eq!(result.unwrap().len(), 200_000);
+    assert!(!submit().await.unwrap().is_new());
+    assert_eq!(times_begun("large"), 1);
+    worker.stop().await;
+}

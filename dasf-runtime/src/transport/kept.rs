@@ -1,6 +1,7 @@
 //! The messages that a broker keeps on the topic of an answer, also while nobody reads it.
 
-use std::collections::VecDeque;
+mod few;
+
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use tokio::time::timeout;
 
 use super::{ConnectError, ConnectionState, Outgoing, Publisher, Subscriber};
 use crate::random;
+use few::FewMessages;
 
 /// How a broker keeps the messages of a topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,34 +52,12 @@ enum Stay {
     Always,
     /// They stay as long as they are not acknowledged.
     Unacknowledged,
-    /// The same, and the broker sends only a few of them without an acknowledgement: these, with what a later one
-    /// of its kind replaces.
-    Few(VecDeque<(MessageId, Option<Replaceable>)>),
+    /// The same, and the broker sends only a few of them without an acknowledgement.
+    Few(FewMessages),
 }
-
-/// A message that counts only as long as no later one of its kind has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Replaceable {
-    Report,
-    Checkpoint,
-}
-
-impl Replaceable {
-    fn of(properties: &Properties) -> Option<Self> {
-        let is_progress = properties.message_type() == Some(MessageType::Progress);
-        is_progress.then(|| match properties.get(key::CHECKPOINT) {
-            Some(_) => Self::Checkpoint,
-            None => Self::Report,
-        })
-    }
-}
-
-/// The largest number of unacknowledged messages at a broker that sends few of them. Mosquitto sends 20 by
-/// default.
-const MAX_UNACKNOWLEDGED: usize = 12;
 
 /// How often the first connection to a session may be lost. A session has one reader, and another one may take it
-/// away just then: the module does so when it begins the job.
+/// away just then.
 const MAX_TAKEN: usize = 4;
 
 /// A broker that does not tell how many messages it has sends them without a pause of this length.
@@ -154,7 +134,7 @@ impl KeptMessages {
             ..Self::new(
                 subscriber,
                 End::After(messages.unwrap_or_default()),
-                Stay::Few(VecDeque::new()),
+                Stay::Few(FewMessages::default()),
             )
         })
     }
@@ -243,23 +223,12 @@ impl KeptMessages {
 
     /// Returns the message to acknowledge when this one has come.
     fn settled_by(&mut self, delivery: &Delivery) -> Option<MessageId> {
-        let message_id = delivery.message_id.clone();
-        let unacknowledged = match &mut self.stay {
-            Stay::Always => return Some(message_id),
-            Stay::Unacknowledged => return None,
-            Stay::Few(unacknowledged) => unacknowledged,
-        };
-        let kind = Replaceable::of(&delivery.properties);
-        let earlier = unacknowledged
-            .iter()
-            .position(|(_, earlier)| kind.is_some() && *earlier == kind);
-        let settled = match earlier {
-            Some(index) => unacknowledged.remove(index),
-            None if unacknowledged.len() >= MAX_UNACKNOWLEDGED => unacknowledged.pop_front(),
-            None => None,
-        };
-        unacknowledged.push_back((message_id, kind));
-        settled.map(|(message_id, _)| message_id)
+        let message_id = &delivery.message_id;
+        match &mut self.stay {
+            Stay::Always => Some(message_id.clone()),
+            Stay::Unacknowledged => None,
+            Stay::Few(few) => few.add(message_id, &delivery.properties),
+        }
     }
 
     /// Acknowledges all messages, at a broker that keeps what is not acknowledged.

@@ -193,17 +193,20 @@ impl Submission<'_> {
         // Otherwise a client with a short timeout could never take over.
         let patience = SUBMITTER_PATIENCE.min(self.shared.options.timeout / 2);
         let deadline = Instant::now() + patience;
+        let mut has_caught_up = false;
         loop {
             let event = match timeout_at(deadline, messages.next()).await {
                 Ok(Some(event)) => event,
                 Ok(None) => return Err(CallError::Closed),
                 Err(_) => return Ok(Turn::LeftByAnother),
             };
-            if let KeptEvent::Message(delivery) = event {
-                record.add(delivery);
+            match event {
+                KeptEvent::Message(delivery) => drop(record.add(delivery)),
+                // Over MQTT, another reader may have taken the own note away.
+                KeptEvent::CaughtUp => has_caught_up = true,
             }
             // Messages before the own note may belong to a job that was given up.
-            if !record.has_submitter(&name) {
+            if !has_caught_up && !record.has_submitter(&name) {
                 continue;
             }
             if record.is_sent() {
