@@ -189,7 +189,8 @@ fn spawn(port: u16, folder: Option<&Path>) -> Child {
 async fn mosquitto(port: u16, folder: &Path) -> Mosquitto {
     let folder = folder.display();
     let lines = format!(
-        "allow_anonymous true\npersistence true\npersistence_location {folder}/\nautosave_interval 1\n"
+        "allow_anonymous true\npersistence true\npersistence_location {folder}/\nautosave_interval 1\n\
+         autosave_on_changes true\n"
     );
     Mosquitto::start(port, lines).await
 }

@@ -303,10 +303,13 @@ async fn every_job_is_answered(name: &'static str, kind: Kind) {
     let state = scene.calls.state();
     assert!(state.failed.is_empty(), "{:?}", state.failed);
     let after = scene.modules.runs();
+    // A Mosquitto confirms messages before it has saved them, so a kill makes it forget the latest answers.
+    let keeps_answers = kind != Kind::Mosquitto;
     for number in submitted {
         assert!(state.answered.contains(&number), "job {number} is lost");
+        let has_answer = keeps_answers && answered.contains(&number);
         assert!(
-            !answered.contains(&number) || after[&number] == before[&number],
+            !has_answer || after[&number] == before[&number],
             "job {number} ran again"
         );
     }
