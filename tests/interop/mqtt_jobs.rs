@@ -141,3 +141,26 @@ async fn a_key_names_one_job_after_its_large_result_was_read() {
     assert_eq!(times_begun("large"), 1);
     worker.stop().await;
 }
+
+/// Each of them takes over the session of the job.
+#[tokio::test(flavor = "multi_thread")]
+async fn callers_with_the_same_key_submit_one_job_at_once() {
+    let broker = Mosquitto::open().await;
+    let worker = start_at("worker", broker.address(), "race", group()).await;
+    let mut clients = Vec::new();
+    for _ in 0..4 {
+        clients.push(client(broker.address(), "race").await);
+    }
+    let submitting = clients
+        .iter()
+        .map(|client| client.run("race").submit().key("race").into_future());
+    let submitted = soon("the jobs", join_all(submitting)).await;
+    let jobs: Vec<_> = submitted.into_iter().map(Result::unwrap).collect();
+    assert_eq!(jobs.iter().filter(|job| job.is_new()).count(), 1);
+    for job in jobs {
+        let result = soon("the result", job.result().into_future()).await;
+        assert_eq!(result.unwrap(), "worker");
+    }
+    assert_eq!(times_begun("race"), 1);
+    worker.stop().await;
+}

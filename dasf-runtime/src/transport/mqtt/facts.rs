@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use dasf_protocol::properties::key;
 use dasf_protocol::{JobState, Properties, Topic};
-use mqtt_proto::v5::{Publish, RetainHandling};
-use mqtt_proto::{QoS, TopicName};
+use mqtt_proto::v5::{Packet, Publish, RetainHandling};
+use mqtt_proto::{QoS, QosPid, TopicName};
 
 use super::kept::DEFAULT_EXPIRY;
 use super::session::{self, Opening};
@@ -73,10 +73,20 @@ impl Fact {
         Ok(())
     }
 
-    /// Returns the MQTT topics of all facts of a job.
-    pub(super) fn topics(topic: &Topic) -> [String; 3] {
+    /// Returns the packet that makes the broker retain the fact no longer.
+    pub(super) fn clearing(self, answer: &str) -> Result<Packet, String> {
+        let name = TopicName::try_from(self.beside(answer).as_str());
+        let name = name.map_err(|error| error.to_string())?;
+        let mut publish = Publish::new(QosPid::Level0, name, Bytes::new());
+        publish.retain = true;
+        Ok(Packet::Publish(publish))
+    }
+
+    /// Returns the packets that make the broker retain no fact of a job.
+    pub(super) fn clearing_all(topic: &Topic) -> Result<Vec<Packet>, String> {
         let answer = names::topic(topic.as_str());
-        Self::ALL.map(|fact| fact.beside(&answer))
+        let clearing = Self::ALL.map(|fact| fact.clearing(&answer));
+        clearing.into_iter().collect()
     }
 }
 
@@ -104,7 +114,7 @@ pub(super) async fn read(
 
 #[cfg(test)]
 mod tests {
-    use mqtt_proto::{Pid, QosPid};
+    use mqtt_proto::Pid;
 
     use super::*;
 
@@ -124,8 +134,11 @@ mod tests {
             assert!(publish.retain && !publish.payload.is_empty());
             let expiry = publish.properties.message_expiry_interval;
             assert_eq!(expiry, Some(7 * 86_400));
-            let topics = Fact::topics(&"demo_1".parse().unwrap());
-            assert!(topics.contains(&publish.topic_name.to_string()));
+            let Ok(Packet::Publish(clearing)) = fact.clearing("dasf/demo_1") else {
+                panic!("not cleared")
+            };
+            assert_eq!(clearing.topic_name, publish.topic_name);
+            assert!(clearing.retain && clearing.payload.is_empty());
         }
     }
 

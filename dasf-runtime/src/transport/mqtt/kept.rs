@@ -12,6 +12,7 @@ use super::facts::Fact;
 use super::session::{self, KEEP_ALIVE, Opening, Session};
 use super::unacknowledged::{AcknowledgementWriter, Unacknowledged};
 use super::{Mqtt, names, packets};
+use crate::backoff::Backoff;
 use crate::random;
 use crate::transport::websocket::{self, Connection, Dialect, Endpoint};
 use crate::transport::{ConnectError, Feature, Hold, Keeping, KeptMessages, Reading};
@@ -19,6 +20,10 @@ use crate::transport::{ConnectError, Feature, Hold, Keeping, KeptMessages, Readi
 /// The default for which a job is kept, in seconds. Readers of a job, and callers who cancel it, do not know for how
 /// long it was submitted.
 pub(super) const DEFAULT_EXPIRY: u32 = 7 * 86_400;
+
+/// How often a caller tries to open the session of a job. Callers with the same key that submit it at the same time
+/// take the session over from each other.
+const MAX_ATTEMPTS: usize = 5;
 
 /// A session that keeps the messages of a topic.
 pub(super) struct KeptTopic<'t> {
@@ -29,15 +34,29 @@ pub(super) struct KeptTopic<'t> {
 impl KeptTopic<'_> {
     pub(super) async fn keep(&self, time: Duration) -> Result<Keeping, ConnectError> {
         let expiry = u32::try_from(time.as_secs()).unwrap_or(u32::MAX).max(1);
+        let mut is_new = false;
+        let mut backoff = Backoff::default();
+        for _ in 1..MAX_ATTEMPTS {
+            match self.try_keep(expiry, &mut is_new).await {
+                Err(ConnectError::Protocol { .. }) => tokio::time::sleep(backoff.next()).await,
+                done => return done,
+            }
+        }
+        self.try_keep(expiry, &mut is_new).await
+    }
+
+    /// Opens the session. `is_new` tells whether there was none before the first attempt.
+    async fn try_keep(&self, expiry: u32, is_new: &mut bool) -> Result<Keeping, ConnectError> {
         let mut session = self.session(expiry).open(&self.mqtt.endpoint()).await?;
         if !session.limits.retains {
             let reason = "it retains no messages; allow that there";
             return Err(session.lacks(Feature::Jobs, reason));
         }
         let granted = session.limits.session_expiry.unwrap_or(expiry);
-        if !session.is_present {
+        *is_new |= !session.is_present;
+        if *is_new {
             // An earlier job with the same key may have left something.
-            session.clear_retained(&Fact::topics(self.topic)).await?;
+            self.clear(&mut session).await?;
         }
         let options = session::options(QoS::Level1, RetainHandling::DoNotSend);
         let answer = names::topic(self.topic.as_str());
@@ -61,9 +80,15 @@ impl KeptTopic<'_> {
     pub(super) async fn forget(&self) -> Result<(), ConnectError> {
         let mut session = self.session(0).open(&self.mqtt.endpoint()).await?;
         if session.limits.retains {
-            session.clear_retained(&Fact::topics(self.topic)).await?;
+            self.clear(&mut session).await?;
         }
         session.disconnect(0).await
+    }
+
+    async fn clear(&self, session: &mut Session) -> Result<(), ConnectError> {
+        let clearing = Fact::clearing_all(self.topic);
+        let clearing = clearing.map_err(|reason| session.protocol_error(reason))?;
+        session.write(&clearing).await
     }
 
     fn session(&self, expiry: u32) -> KeptSession {

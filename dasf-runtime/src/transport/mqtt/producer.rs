@@ -100,7 +100,15 @@ impl WriteMessages for MessageWriter {
         if matches!(fact, Some(Fact::Checkpoint | Fact::Answered)) {
             self.unread.add(pid);
         }
-        let frame = packets::frame(&Packet::Publish(publish)).map_err(PublishError::Refused)?;
+        let packet = Packet::Publish(publish);
+        let frame = match fact {
+            // Nobody needs the checkpoint of a job that is done.
+            Some(Fact::Answered) => Fact::Checkpoint
+                .clearing(&self.topic)
+                .and_then(|clearing| packets::frame_of(&[packet, clearing])),
+            _ => packets::frame(&packet),
+        };
+        let frame = frame.map_err(PublishError::Refused)?;
         Ok((frame, pid.value().to_string()))
     }
 }

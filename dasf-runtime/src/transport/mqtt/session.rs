@@ -10,7 +10,7 @@ use mqtt_proto::v5::{
     Puback, PubackReasonCode, Publish, RetainHandling, Suback, Subscribe, SubscriptionOptions,
     Unsuback, Unsubscribe,
 };
-use mqtt_proto::{Pid, QoS, QosPid, TopicFilter, TopicName};
+use mqtt_proto::{Pid, QoS, QosPid, TopicFilter};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{self, Message};
 
@@ -499,17 +499,9 @@ impl Session {
         }
     }
 
-    /// Makes the broker retain nothing on topics. It has done so when it answers a later packet.
-    pub(super) async fn clear_retained(&mut self, names: &[String]) -> Result<(), ConnectError> {
-        let clearing = names.iter().map(|name| {
-            let name = TopicName::try_from(name.as_str())?;
-            let mut publish = Publish::new(QosPid::Level0, name, Bytes::new());
-            publish.retain = true;
-            Ok(Packet::Publish(publish))
-        });
-        let clearing: Result<Vec<_>, mqtt_proto::Error> = clearing.collect();
-        let clearing = clearing.map_err(|error| self.protocol_error(error.to_string()))?;
-        let frame = packets::frame_of(&clearing).map_err(|reason| self.protocol_error(reason))?;
+    /// Sends packets that have no answer. The broker has processed them when it answers a later one.
+    pub(super) async fn write(&mut self, packets: &[Packet]) -> Result<(), ConnectError> {
+        let frame = packets::frame_of(packets).map_err(|reason| self.protocol_error(reason))?;
         self.send(frame, SILENCE_TIMEOUT).await
     }
 
