@@ -389,7 +389,8 @@ impl Context {
     }
 
     /// Returns the latest [`checkpoint`](Self::checkpoint) of a job whose earlier module has died. `None` in a job
-    /// that runs for the first time, and in a call that is no job.
+    /// that runs for the first time, in a call that is no job, and over a Django broker, which does not tell that
+    /// another module had the job before.
     ///
     /// `None` also if the state cannot be read as a `T`, for example because a new version of the module has another
     /// type for it. The module logs that, and the job begins from the start.

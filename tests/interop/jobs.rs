@@ -264,15 +264,8 @@ async fn a_pulsar_tells_those_who_wait_that_a_job_was_given_up() {
 
 async fn a_module_that_is_started_again_gets_its_job(broker: &TestBroker) {
     let topic = broker.topic("again").await;
-    let killed = start(broker, &topic).await;
-    let client = connect(broker, &topic).await;
-    let job = client.wait(topic.as_str()).submit().await.unwrap();
-    runs(&job).await;
-    killed.kill();
-    let again = start(broker, &topic).await;
-    gate(topic.as_str()).add_permits(1000);
-    assert_eq!(result(&job).await.unwrap(), topic.as_str());
-    soon("the end of the module", again.stop()).await;
+    let start = async || start(broker, &topic).await;
+    goes_on_in_the_next_module(broker, &topic, start).await;
 }
 
 /// The copy is cleared on a later connection than that of the request.
@@ -377,25 +370,39 @@ where
     }
 }
 
-async fn a_killed_job_goes_on_from_its_checkpoint(broker: &TestBroker) {
-    let topic = broker.topic("climb").await;
-    let start = async |name: &str| {
-        let options = HostOptions::default().group("climbers".parse().unwrap());
-        let place = address(broker, Role::Module);
-        let module = work::module().unwrap();
-        let worker = Worker::start(name, module, topic.as_str(), place, options);
-        worker.await.unwrap()
-    };
-    let first = start("first climber").await;
-    let client = connect(broker, &topic).await;
+/// Kills the module that runs a job. The next one has the state of the first one, and ends the job.
+async fn goes_on_in_the_next_module(
+    broker: &TestBroker,
+    topic: &Topic,
+    start: impl AsyncFn() -> Worker,
+) {
+    let first = start().await;
+    let client = connect(broker, topic).await;
     let job = client.climb(topic.as_str()).submit().await.unwrap();
     // The report comes after the checkpoint.
     reported(&job, "at camp 1").await;
     first.kill();
-    let second = start("second climber").await;
-    reported(&job, "at camp 2").await;
+    let second = start().await;
+    // A Django broker does not tell that it has delivered the request before.
+    let (camp, expected) = match broker {
+        TestBroker::Django(_) => ("at camp 1", vec![0]),
+        _ => ("at camp 2", vec![0, 1]),
+    };
+    reported(&job, camp).await;
     gate(topic.as_str()).add_permits(1);
     let camps = soon("the result", job.result().into_future()).await;
-    assert_eq!(camps.unwrap(), [0, 1]);
+    assert_eq!(camps.unwrap(), expected);
     soon("the end of the module", second.stop()).await;
+}
+
+async fn a_killed_job_goes_on_from_its_checkpoint(broker: &TestBroker) {
+    let topic = broker.topic("climb").await;
+    let start = async || {
+        let options = HostOptions::default().group("climbers".parse().unwrap());
+        let place = address(broker, Role::Module);
+        let module = work::module().unwrap();
+        let worker = Worker::start("climber", module, topic.as_str(), place, options);
+        worker.await.unwrap()
+    };
+    goes_on_in_the_next_module(broker, &topic, start).await;
 }

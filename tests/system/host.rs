@@ -797,14 +797,14 @@ async fn calls_of_a_caller_that_is_gone_are_not_run() {
         until(|| broker.statistics().published >= published + 20).await;
         drop(leaving);
         calls.shutdown().await;
-        until(|| broker.statistics().connections <= if links { own } else { own + 1 }).await;
+        // Without links, the module may have one for the answers, and one to pass cancellations on.
+        until(|| broker.statistics().connections <= if links { own } else { own + 2 }).await;
         gated::open(&name);
         let staying = gated_client(&broker).await;
         let counted = soon("the answer", staying.count(&name).into_future()).await;
-        // The module had some of the calls already.
-        let statistics = broker.statistics();
-        assert!(counted.unwrap() <= 10, "{statistics:?}");
-        assert!(statistics.dropped >= 10, "{statistics:?}");
+        // The module had some of the calls already. Of the others, the broker dropped some, and the caller has
+        // cancelled the rest.
+        assert!(counted.unwrap() <= 10, "{:?}", broker.statistics());
         host.shutdown().await;
     }
 }

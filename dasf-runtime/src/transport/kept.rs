@@ -58,7 +58,7 @@ enum Stay {
 
 /// How often the first connection to a session may be lost. A session has one reader, and another one may take it
 /// away just then.
-const MAX_TAKEN: usize = 4;
+const MAX_TAKEN: usize = 10;
 
 /// A broker that does not tell how many messages it has sends them without a pause of this length.
 const SILENCE: Duration = Duration::from_secs(1);

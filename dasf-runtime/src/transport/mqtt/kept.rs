@@ -23,7 +23,7 @@ pub(super) const DEFAULT_EXPIRY: u32 = 7 * 86_400;
 
 /// How often a caller tries to open the session of a job. Callers with the same key that submit it at the same time
 /// take the session over from each other.
-const MAX_ATTEMPTS: usize = 5;
+const MAX_ATTEMPTS: usize = 10;
 
 /// A session that keeps the messages of a topic.
 pub(super) struct KeptTopic<'t> {
