@@ -111,6 +111,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::host::scripted::Scripted;
+    use crate::transport::ConnectError;
 
     fn history(messages: &[serde_json::Value]) -> JobHistory {
         let mut history = JobHistory::default();
@@ -118,6 +120,46 @@ mod tests {
             history.add(&serde_json::from_value(properties.clone()).unwrap());
         }
         history
+    }
+
+    fn properties(properties: serde_json::Value) -> Properties {
+        serde_json::from_value(properties).unwrap()
+    }
+
+    fn reply() -> ReplyTo {
+        let request = json!({"requestContext": "7", "response_topic": "demo_1"});
+        ReplyTo::of(&properties(request)).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_connection_does_not_hide_what_is_known() {
+        let checkpoint = properties(
+            json!({"messageType": "progress", "requestContext": "7", "x_dasf_checkpoint": "1"}),
+        );
+        let cancelled = properties(
+            json!({"messageType": "job", "requestContext": "7", "x_dasf_job_state": "cancelled"}),
+        );
+        let lost = ConnectError::Unreachable {
+            url: "ws://h/mqtt".to_owned(),
+            reason: "it closed the connection".to_owned(),
+            source: None,
+        };
+        let transport =
+            Scripted::with_jobs([(vec![checkpoint], Err(lost)), (vec![cancelled], Ok(()))]);
+        let history = JobHistory::read(&transport, &reply()).await;
+        assert!(history.is_cancelled && history.checkpoint.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_broker_that_refuses_is_asked_only_once() {
+        let refusal = ConnectError::Rejected {
+            url: "ws://h/mqtt".to_owned(),
+            code: 0x87,
+            reason: "not authorized".to_owned(),
+        };
+        let transport = Scripted::with_jobs([(Vec::new(), Err(refusal))]);
+        let history = JobHistory::read(&transport, &reply()).await;
+        assert_eq!(history, JobHistory::default());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A transport for tests: the test plays the broker.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use dasf_protocol::payload::Payload;
@@ -21,9 +22,23 @@ pub(super) struct Scripted {
     runtime: Handle,
     publishers: UnboundedSender<PublisherEnds>,
     subscribers: UnboundedSender<SubscriberEnds>,
+    jobs: Mutex<VecDeque<JobReading>>,
 }
 
+/// The messages that come when a module reads what is known of a job, and how the reading ends.
+pub(super) type JobReading = (Vec<Properties>, Result<(), ConnectError>);
+
 impl Scripted {
+    /// Returns a transport with these answers to a module that reads what is known of a job.
+    pub(super) fn with_jobs(readings: impl IntoIterator<Item = JobReading>) -> Self {
+        Self {
+            runtime: Handle::current(),
+            publishers: mpsc::unbounded_channel().0,
+            subscribers: mpsc::unbounded_channel().0,
+            jobs: Mutex::new(readings.into_iter().collect()),
+        }
+    }
+
     /// Returns the transport, and the broker's ends of its connections.
     pub(super) fn open() -> (
         Arc<dyn Transport>,
@@ -36,6 +51,7 @@ impl Scripted {
             runtime: Handle::current(),
             publishers,
             subscribers,
+            jobs: Mutex::default(),
         });
         (transport, published, subscribed)
     }
@@ -76,6 +92,16 @@ impl Transport for Scripted {
 
     fn kept<'t>(&'t self, _: &'t Topic) -> BoxFuture<'t, Result<KeptMessages, ConnectError>> {
         panic!("these tests have no jobs")
+    }
+
+    fn read_job<'t>(
+        &'t self,
+        _: &'t Topic,
+        take: &'t mut (dyn FnMut(&Properties) + Send),
+    ) -> BoxFuture<'t, Result<(), ConnectError>> {
+        let (messages, end) = self.jobs.lock().unwrap().pop_front().unwrap();
+        messages.iter().for_each(take);
+        Box::pin(std::future::ready(end))
     }
 
     fn forget<'t>(&'t self, _: &'t Topic) -> BoxFuture<'t, Result<(), ConnectError>> {
