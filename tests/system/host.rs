@@ -787,7 +787,9 @@ async fn calls_of_a_caller_that_is_gone_are_not_run() {
         // Without links, the module has a connection for the answers now.
         leaving.count("answered").await.unwrap();
         let mut calls = tokio::task::JoinSet::new();
-        calls.spawn(leaving.wait(&name).into_future());
+        // The only worker is busy, so the other calls wait.
+        let block = leaving.block().name(name.clone()).into_future();
+        calls.spawn(async { block.await.map(|_| String::new()) });
         soon("the call", gated::entered(&name)).await;
         let count = async |call: dasf::client::Call<u32>| call.await.map(|count| count.to_string());
         let published = broker.statistics().published;
@@ -799,8 +801,8 @@ async fn calls_of_a_caller_that_is_gone_are_not_run() {
         calls.shutdown().await;
         // Without links, the module may have one for the answers, and one to pass cancellations on.
         until(|| broker.statistics().connections <= if links { own } else { own + 2 }).await;
-        gated::open(&name);
         let staying = gated_client(&broker).await;
+        gated::open(&name);
         let counted = soon("the answer", staying.count(&name).into_future()).await;
         // The module had some of the calls already. Of the others, the broker dropped some, and the caller has
         // cancelled the rest.
