@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::future::IntoFuture;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -12,6 +13,7 @@ use dasf_broker::Broker;
 use dasf_examples::arithmetic;
 use dasf_test_support::peer::Socket;
 use dasf_test_support::{both_styles, broker, broker_builder, listen, soon, until};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tracing::field::{Field, Visit};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
@@ -30,8 +32,8 @@ async fn patient_caller(broker: &Broker) -> Caller {
     builder.connect().await.unwrap()
 }
 
-/// Answers pings, and requests with this report of progress, but never with a response.
-async fn run_for_ever(url: String, report: Option<Value>) {
+/// Answers pings, and requests with this report of progress, but never with a response. Counts the pings.
+async fn run_for_ever(url: String, report: Option<Value>, pings: Arc<AtomicUsize>) {
     let mut module = Socket::open(&format!("{url}/{TOPIC}/module")).await;
     loop {
         let message = module.receive().await;
@@ -39,7 +41,10 @@ async fn run_for_ever(url: String, report: Option<Value>) {
         let id = json!({"messageId": message["messageId"]});
         module.send(&id).await;
         let (message_type, payload) = match (asked["messageType"].as_str(), &report) {
-            (Some("ping"), _) => ("pong", String::new()),
+            (Some("ping"), _) => {
+                pings.fetch_add(1, Ordering::Relaxed);
+                ("pong", String::new())
+            }
             (Some("request"), Some(report)) => {
                 ("progress", payload::encode(report.to_string().as_bytes()))
             }
@@ -87,7 +92,7 @@ async fn a_timeout_says_what_is_known() {
     ] {
         let broker = broker().await;
         let caller = caller(&broker.url()).await;
-        let module = tokio::spawn(run_for_ever(broker.url(), report));
+        let module = tokio::spawn(run_for_ever(broker.url(), report, Arc::default()));
         soon("the module", until(|| broker.statistics().connections == 2)).await;
         assert_eq!(known(&caller, 1000).await, expected);
         module.abort();
@@ -119,6 +124,27 @@ async fn a_call_that_waits_for_other_calls_is_not_sent() {
         other => panic!("{other:?}"),
     }
     first.abort();
+}
+
+/// Some brokers keep only some hundreds of messages for a module and drop the others.
+#[tokio::test]
+async fn calls_that_wait_do_not_flood_the_module_with_pings() {
+    let broker = broker().await;
+    let builder = Caller::builder(TOPIC).websocket(&broker.url());
+    let caller = builder.max_in_flight(10).connect().await.unwrap();
+    let pings = Arc::<AtomicUsize>::default();
+    let module = tokio::spawn(run_for_ever(broker.url(), None, Arc::clone(&pings)));
+    soon("the module", until(|| broker.statistics().connections == 2)).await;
+    let calls = (0..200).map(|_| {
+        let call = caller.call(&json!({"func_name": "f"}));
+        call.timeout(Duration::from_millis(2500)).into_future()
+    });
+    let outcomes = join_all(calls).await;
+    assert!(outcomes.iter().all(Result::is_err), "{outcomes:?}");
+    // Two for each call that was sent, and one in each second for all of them.
+    let pings = pings.load(Ordering::Relaxed);
+    assert!((1..=25).contains(&pings), "{pings}");
+    module.abort();
 }
 
 /// The messages of warnings.

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use dasf_protocol::properties::key;
 use dasf_protocol::{MessageType, Properties};
 use smol_str::ToSmolStr;
-use tokio::sync::Mutex;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::sync::{Mutex, Semaphore};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::{Answer, CallError, Message, Shared, Way, deadline};
 use crate::duration::{rounded, shown};
@@ -19,8 +19,13 @@ use crate::duration::{rounded, shown};
 const PING_LIMIT: Duration = Duration::from_secs(1);
 /// A ping that was sent so long ago counts as unanswered when the time of a call is over.
 const SHORTEST_PING: Duration = Duration::from_millis(200);
-/// How long before the end of a call its client asks again, unless somebody wants to know more often.
+/// How long before the end of a call its client asks where it is, unless somebody wants to know more often.
 const BEFORE_END: Duration = Duration::from_secs(2);
+/// How many calls of a client ask at a time. The pings wait in the topic of the module beside the requests, and some
+/// brokers keep only some hundreds of messages there.
+const MAX_QUESTIONS: usize = 16;
+/// How long a call waits for its turn to ask. With the time of the ping this is less than `BEFORE_END`.
+const TURN_LIMIT: Duration = Duration::from_millis(500);
 
 /// What is known of a call without a response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,11 +81,31 @@ pub(super) type Stage = OnceLock<u64>;
 pub(super) type OnWhereabouts = Box<dyn FnMut(Whereabouts) + Send>;
 
 /// Whether a module answers, as all calls of a client found out together.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Presence {
     last: Mutex<Option<(Instant, bool)>>,
+    /// The turns of the calls that ask where they are.
+    turns: Semaphore,
     /// Whether the log has a warning since a module answered last.
     is_warned: AtomicBool,
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Self {
+            last: Mutex::default(),
+            turns: Semaphore::new(MAX_QUESTIONS),
+            is_warned: AtomicBool::default(),
+        }
+    }
+}
+
+impl Presence {
+    /// Returns whether a module has just answered a ping.
+    fn is_certain(&self) -> bool {
+        let last = self.last.try_lock();
+        last.is_ok_and(|last| matches!(*last, Some((at, true)) if at.elapsed() < PING_LIMIT))
+    }
 }
 
 /// The limits of one call.
@@ -118,7 +143,8 @@ impl Limits {
 }
 
 impl Shared {
-    /// Runs a call that takes long until its deadline, and asks meanwhile where it is.
+    /// Runs a call that takes long until its deadline. Asks meanwhile whether a module answers, and shortly before
+    /// the deadline where the call is. If there is a handler, asks that each second.
     pub(super) async fn attend_long<T>(
         &self,
         limits: Limits,
@@ -131,6 +157,10 @@ impl Shared {
         let mut next = Instant::now();
         let mut deadline = limits.deadline;
         loop {
+            let wants_place = on_whereabouts.is_some()
+                || deadline
+                    .checked_sub(BEFORE_END)
+                    .is_some_and(|at| at <= Instant::now());
             tokio::select! {
                 biased;
                 result = &mut *call => return result,
@@ -142,7 +172,7 @@ impl Shared {
                         break;
                     }
                 }
-                answer = self.ask_about(stage), if asked_at.is_some() => {
+                answer = self.ask_about(stage, wants_place), if asked_at.is_some() => {
                     asked_at = None;
                     let soon = Instant::now() + PING_LIMIT;
                     next = match &mut on_whereabouts {
@@ -162,7 +192,11 @@ impl Shared {
             }
         }
         if asked_at.is_some_and(|at| at.elapsed() >= SHORTEST_PING) {
-            answers = Some(Whereabouts::Unanswered);
+            answers = Some(if self.presence.is_certain() {
+                Whereabouts::Accepted
+            } else {
+                Whereabouts::Unanswered
+            });
         }
         let known = self.known(stage, answers);
         Err(self.timed_out(limits.timeout, stage, known))
@@ -213,12 +247,11 @@ impl Shared {
         }
     }
 
-    /// Asks where a call is. Calls that ask at the same time first find out together whether anybody
-    /// answers.
-    async fn ask_about(&self, stage: &Stage) -> Whereabouts {
+    /// Asks whether a module answers, and if wanted where a call is that was sent. Calls that ask at the same time
+    /// first find out together whether anybody answers.
+    async fn ask_about(&self, stage: &Stage, wants_place: bool) -> Whereabouts {
         let mut last = self.presence.last.lock().await;
-        let known = *last;
-        match known {
+        match *last {
             Some((at, false)) if at.elapsed() < PING_LIMIT => return Whereabouts::Unanswered,
             Some((at, true)) if at.elapsed() < PING_LIMIT => drop(last),
             _ => {
@@ -231,7 +264,13 @@ impl Shared {
                 return answer;
             }
         }
-        self.ping_about(stage).await
+        if !wants_place || stage.get().is_none() {
+            return Whereabouts::Accepted;
+        }
+        match timeout(TURN_LIMIT, self.presence.turns.acquire()).await {
+            Ok(Ok(_turn)) => self.ping_about(stage).await,
+            _ => Whereabouts::Accepted,
+        }
     }
 
     /// Sends a ping that asks for a call. The module answers it, or the broker if the call waits there.
