@@ -87,9 +87,9 @@ export async function callEverything(
   seen.never = await failure(client.when({ t: 'never' }));
   seen.odd = await failure(odd.hello({ name: 'Ada' }));
   // Calls that end early come last: their reports delay those of other calls at a slow broker.
-  seen.patient = await client.slow({ n: 40 }, { timeoutWithoutProgress: 1000 });
+  seen.patient = await client.slow({ n: 80 }, { timeoutWithoutProgress: 3000 });
   // The call takes 1 s. Through a slow broker the first report needs more than 100 ms.
-  seen.late = await failure(client.slow({ n: 20 }, { timeout: 600 }));
+  seen.late = await failure(client.slow({ n: 60 }, { timeout: 2500 }));
   const controller = new AbortController();
   const { signal } = controller;
   const aborted = failure(
