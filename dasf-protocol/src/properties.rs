@@ -62,6 +62,9 @@ pub mod key {
     /// Extension: a string that all fragments of one response share. A request may get two
     /// responses, if a module crashes while it sends the first.
     pub const ANSWER: &str = "x_dasf_answer";
+    /// Extension: the number of fragments of a job's answer that an MQTT broker retains beside the response topic.
+    /// Each of them has it, and the response that tells of them.
+    pub const PARTS: &str = "x_dasf_parts";
     /// Extension: a random string that all fragments of one request share. So they are not mixed with
     /// those that somebody else sends with the same response topic and context.
     pub const REQUEST: &str = "x_dasf_request";
@@ -114,6 +117,7 @@ pub mod key {
         REPEATS,
         ON_DEMAND,
         ANSWER,
+        PARTS,
         REQUEST,
         ANSWERS_PINGS,
         ERROR,

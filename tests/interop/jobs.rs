@@ -198,19 +198,14 @@ async fn a_result_is_collected_by_another_program(broker: &TestBroker) {
 
 async fn a_large_result_is_collected(broker: &TestBroker) {
     const SIZE: usize = 3_000_000;
-    // Mosquitto keeps a thousand messages.
-    let size = match broker {
-        TestBroker::Mosquitto(_) => 500_000,
-        _ => SIZE,
-    };
     let topic = broker.topic("large").await;
     let host = serve(broker, &topic).await;
     let client = connect(broker, &topic).await;
-    let job = client.fill(size).submit().await.unwrap();
+    let job = client.fill(SIZE).submit().await.unwrap();
     let id = job.id().clone();
     drop(job);
     let job = client.attach::<String>(&id).unwrap();
-    assert_eq!(result(&job).await.unwrap().len(), size);
+    assert_eq!(result(&job).await.unwrap().len(), SIZE);
     job.forget().await.unwrap();
     soon("the end of the module", host.shutdown()).await;
 }

@@ -7,6 +7,8 @@ use dasf::{Acknowledge, Address, HostOptions};
 use dasf_test_support::line::{Kind, Line};
 use dasf_test_support::soon;
 use futures_util::future::join_all;
+use futures_util::{SinkExt, StreamExt};
+use tokio_tungstenite::tungstenite::Message;
 
 use crate::brokers::mosquitto::Mosquitto;
 use crate::mqtt_groups::{begun, connect_as, in_group, release, start_at, times_begun, work};
@@ -118,7 +120,7 @@ async fn a_job_whose_time_is_over_runs_again() {
     worker.stop().await;
 }
 
-/// Callers with the same key still find a job after its answer was read, which is too large to be read twice.
+/// Callers with the same key still find a job after its answer was read, which does not fit into the session.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_names_one_job_after_its_large_result_was_read() {
     let broker = Mosquitto::open().await;
@@ -140,6 +142,59 @@ async fn a_key_names_one_job_after_its_large_result_was_read() {
     assert!(!submit().await.unwrap().is_new());
     assert_eq!(times_begun("large"), 1);
     worker.stop().await;
+}
+
+/// Returns whether the broker retains a message whose topic matches a filter.
+async fn is_retained(broker: &Mosquitto, filter: &str) -> bool {
+    let mut socket = connect_as(broker, "filter").await;
+    let length = u8::try_from(filter.len()).unwrap();
+    let head = [0x82, length + 6, 0, 1, 0, 0, length];
+    let subscribe = [&head[..], filter.as_bytes(), &[0]].concat();
+    socket.send(Message::binary(subscribe)).await.unwrap();
+    let mut is_retained = false;
+    soon("the answers", async {
+        for answer in [0x90, 0xd0] {
+            loop {
+                let packet = socket.next().await.unwrap().unwrap().into_data();
+                if packet.first() == Some(&answer) {
+                    break;
+                }
+                is_retained = true;
+            }
+            socket
+                .send(Message::binary(&b"\xc0\x00"[..]))
+                .await
+                .unwrap();
+        }
+    })
+    .await;
+    is_retained
+}
+
+/// A session keeps about a thousand messages, so the result is not there.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_result_that_nobody_waits_for_is_read_again_and_again() {
+    const SIZE: usize = 12_000_000;
+    let broker = Mosquitto::open().await;
+    let worker = start_at("worker", broker.address(), "huge", group()).await;
+    let submitter = client(broker.address(), "huge").await;
+    let job = submitter.fill("huge", SIZE).submit().await.unwrap();
+    let id = job.id().clone();
+    begun("huge").await;
+    // It stops when the broker has the answers to its requests.
+    worker.stop().await;
+    for _ in 0..2 {
+        let reader = client(broker.address(), "huge").await;
+        let job: Job<String> = reader.attach(&id).unwrap();
+        let text = soon("the result", job.result().into_future())
+            .await
+            .unwrap();
+        assert!(text.len() == SIZE);
+    }
+    let parts = format!("dasf/{}/parts/#", id.response_topic());
+    assert!(is_retained(&broker, &parts).await);
+    job.forget().await.unwrap();
+    assert!(!is_retained(&broker, &parts).await);
 }
 
 /// Each of them takes over the session of the job.

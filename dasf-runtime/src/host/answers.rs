@@ -12,7 +12,7 @@ use super::inbox::Inbox;
 use super::outbox::Outbox;
 use super::reply_to::ReplyTo;
 use crate::random;
-use crate::transport::{PublishError, SendWindow, Transport, Turn};
+use crate::transport::{Parts, PublishError, SendWindow, Transport, Turn};
 
 /// Sends responses.
 pub(super) struct Answers {
@@ -53,22 +53,35 @@ impl Answers {
     }
 
     /// Sends the response to a request, in fragments if necessary, and waits until the broker has
-    /// accepted all of it.
+    /// accepted all of it. Returns the fragments if the broker retains them.
     pub(super) async fn deliver(
         &self,
         reply: &ReplyTo,
         answer: &Answer,
-    ) -> Result<(), PublishError> {
+    ) -> Result<Option<Parts>, PublishError> {
         let mut receipts = Vec::new();
+        let mut parts = None;
         let window = self.window(reply, answer);
         for (properties, piece) in self.pieces(reply, answer) {
             let _turn = self.turn(window.as_deref(), reply, &properties).await?;
+            if parts.is_none() && properties.get(key::PARTS).is_some() {
+                parts = Parts::with_part(&properties);
+            }
             receipts.push(self.outbox.publish(reply, properties, piece).await?);
         }
         for receipt in receipts {
             receipt.await.unwrap_or(Err(PublishError::Closed))?;
         }
-        Ok(())
+        if let Some(parts) = &parts {
+            let told = parts.told_in(answer.properties());
+            self.outbox.publish_and_wait(reply, told).await?;
+        }
+        Ok(parts)
+    }
+
+    /// Returns whether the broker retains the fragments of a response, so that nobody needs to read them now.
+    fn retains_parts(&self, reply: &ReplyTo) -> bool {
+        reply.is_job && self.transport.retains_parts()
     }
 
     /// Returns the limit of unread fragments, if the broker drops messages for slow readers and the
@@ -76,6 +89,7 @@ impl Answers {
     fn window(&self, reply: &ReplyTo, answer: &Answer) -> Option<Arc<SendWindow>> {
         let has_limit = self.is_cut(&answer.payload)
             && reply.answers_pings
+            && !self.retains_parts(reply)
             && self.transport.max_unread().is_some();
         has_limit.then(|| self.outbox.window(&reply.response_topic))
     }
@@ -132,6 +146,7 @@ impl Answers {
         // The id distinguishes the fragments from those of another response to the same request, by
         // a module that crashed.
         let id = is_cut.then(random::name).unwrap_or_default();
+        let retains_parts = self.retains_parts(reply);
         let whole = (!is_cut).then(|| (answer.properties(), payload.clone()));
         let cut = pieces.enumerate().filter(move |_| is_cut);
         whole.into_iter().chain(cut.map(move |(index, piece)| {
@@ -140,6 +155,10 @@ impl Answers {
                 .with(key::FRAGMENT, index)
                 .with(key::NUM_FRAGMENTS, count)
                 .with(key::ANSWER, id.as_str());
+            let properties = match retains_parts {
+                true => properties.with(key::PARTS, count),
+                false => properties,
+            };
             (properties, piece)
         }))
     }

@@ -17,7 +17,7 @@ use super::reply_to::ReplyTo;
 use crate::deadline::Deadline;
 use crate::duration::milliseconds;
 use crate::module::Failure;
-use crate::transport::{Outgoing, PublishError, SendWindow, Transport};
+use crate::transport::{Outgoing, Parts, PublishError, SendWindow, Transport};
 
 /// The number of responses that wait while the queues of their topics are full. No broker delivers
 /// so many messages without acknowledgements.
@@ -111,10 +111,19 @@ impl Outbox {
     }
 
     /// Notes that the broker has the answer to a job, and waits until the broker has the note.
-    pub(super) async fn note_answer(&self, reply: &ReplyTo) -> Result<(), PublishError> {
+    pub(super) async fn note_answer(
+        &self,
+        reply: &ReplyTo,
+        parts: Option<&Parts>,
+    ) -> Result<(), PublishError> {
         let note = Properties::new()
             .with_message_type(MessageType::Job)
             .with(key::JOB_STATE, JobState::Answered.as_str());
+        // A caller that gives the job up must know what else to give up.
+        let note = match parts {
+            Some(parts) => parts.told_in(note),
+            None => note,
+        };
         self.publish_and_wait(reply, note).await
     }
 
@@ -133,7 +142,7 @@ impl Outbox {
     }
 
     /// Sends a message without a payload, and waits until the broker has it.
-    async fn publish_and_wait(
+    pub(super) async fn publish_and_wait(
         &self,
         reply: &ReplyTo,
         properties: Properties,

@@ -2,11 +2,13 @@
 
 mod few;
 
+use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageId, MessageType, Properties};
+use futures_util::stream::{BoxStream, StreamExt};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -74,12 +76,81 @@ pub(crate) struct KeptMessages {
     exists: Option<bool>,
     /// A message that is not acknowledged yet.
     received: Option<Delivery>,
+    /// Reads large answers that the broker keeps apart.
+    parts: Option<PartReader>,
+}
+
+/// The fragments of a large answer that the broker keeps apart from the other messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Parts {
+    /// The id of the answer.
+    pub(crate) id: String,
+    pub(crate) count: usize,
+}
+
+impl Parts {
+    /// Returns the fragments to which one of them belongs.
+    pub(crate) fn with_part(properties: &Properties) -> Option<Self> {
+        let count = usize::try_from(properties.integer(key::PARTS)?).ok()?;
+        let id = properties.text(key::ANSWER)?.to_owned();
+        Some(Self { id, count })
+    }
+
+    /// Returns the properties of the message that tells of these fragments.
+    pub(crate) fn told_in(&self, properties: Properties) -> Properties {
+        properties
+            .with(key::PARTS, self.count)
+            .with(key::ANSWER, self.id.as_str())
+    }
+
+    /// Returns the fragments of which a message tells. A message that is a fragment itself tells of none.
+    pub(crate) fn of(properties: &Properties) -> Option<Self> {
+        let is_fragment = properties.get(key::FRAGMENT).is_some();
+        Self::with_part(properties).filter(|_| !is_fragment)
+    }
+}
+
+/// Reads the fragments of which messages tell.
+struct PartReader {
+    open: Box<dyn Fn(Parts) -> PartStream + Send>,
+    /// The fragments that come now.
+    coming: Option<PartStream>,
+}
+
+type PartStream = BoxStream<'static, Result<Delivery, ConnectError>>;
+
+impl fmt::Debug for PartReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_reading = self.coming.is_some();
+        f.debug_struct("PartReader")
+            .field("is_reading", &is_reading)
+            .finish_non_exhaustive()
+    }
+}
+
+impl PartReader {
+    /// Returns what comes next of the fragments, if there are some.
+    async fn next(&mut self) -> Option<KeptEvent> {
+        match self.coming.as_mut()?.next().await {
+            Some(Ok(delivery)) => Some(KeptEvent::Message(delivery)),
+            Some(Err(error)) => {
+                self.coming = None;
+                Some(KeptEvent::Unreadable(error))
+            }
+            None => {
+                self.coming = None;
+                None
+            }
+        }
+    }
 }
 
 /// What a reader of kept messages gets next.
 #[derive(Debug)]
 pub(crate) enum KeptEvent {
     Message(Delivery),
+    /// A part of a large answer cannot be read.
+    Unreadable(ConnectError),
     /// All messages that were kept before have come.
     CaughtUp,
 }
@@ -124,13 +195,20 @@ impl KeptMessages {
         Ok(Self::new(subscriber, End::Note(note), Stay::Always))
     }
 
-    /// Returns the messages of a topic that are in a session of the broker. Of a response in many fragments, only
-    /// the last ones stay.
-    pub(super) async fn in_session(subscriber: Subscriber) -> Result<Self, ConnectError> {
+    /// Returns the messages of a topic that are in a session of the broker. `parts` reads the fragments of a large
+    /// answer.
+    pub(super) async fn in_session(
+        subscriber: Subscriber,
+        parts: impl Fn(Parts) -> PartStream + Send + 'static,
+    ) -> Result<Self, ConnectError> {
         let hold = hold_in_turn(&subscriber).await?;
         let messages = hold.and_then(|hold| hold.messages);
         Ok(Self {
             exists: Some(messages.is_some()),
+            parts: Some(PartReader {
+                open: Box::new(parts),
+                coming: None,
+            }),
             ..Self::new(
                 subscriber,
                 End::After(messages.unwrap_or_default()),
@@ -158,6 +236,7 @@ impl KeptMessages {
             stay,
             exists: None,
             received: None,
+            parts: None,
         }
     }
 
@@ -173,6 +252,11 @@ impl KeptMessages {
     /// Cancel safe: no message is lost.
     pub(crate) async fn next(&mut self) -> Option<KeptEvent> {
         loop {
+            if let Some(parts) = &mut self.parts
+                && let Some(event) = parts.next().await
+            {
+                return Some(event);
+            }
             let delivery = match &mut self.end {
                 _ if self.received.is_some() => self.received.take()?,
                 End::After(0) => {
@@ -210,6 +294,12 @@ impl KeptMessages {
                 *count -= 1;
             }
             let properties = &delivery.properties;
+            if let Some(parts) = &mut self.parts
+                && let Some(found) = Parts::of(properties)
+            {
+                parts.coming = Some((parts.open)(found));
+                continue;
+            }
             let (reader, state) = (properties.text(key::READER), properties.get(key::JOB_STATE));
             let (Some(reader), None) = (reader, state) else {
                 return Some(KeptEvent::Message(delivery));

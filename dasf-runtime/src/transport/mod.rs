@@ -42,7 +42,7 @@ pub(crate) use websocket::{Link, LinkPool, Trust, lacks_dead_requests, lacks_lis
 
 pub(crate) use broker_clock::BrokerClock;
 pub use cause::Cause;
-pub(crate) use kept::{Hold, Keeping, KeptEvent, KeptMessages};
+pub(crate) use kept::{Hold, Keeping, KeptEvent, KeptMessages, Parts};
 pub(crate) use publisher::{Publisher, PublisherEnds};
 pub(crate) use queued::{Backlog, Calls, Outgoing, PublishError, Queued, drop_superseded_reports};
 pub(crate) use subscriber::{
@@ -153,6 +153,7 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
                 match messages.next().await {
                     Some(KeptEvent::Message(delivery)) => take(&delivery.properties),
                     Some(KeptEvent::CaughtUp) => return Ok(()),
+                    Some(KeptEvent::Unreadable(error)) => return Err(error),
                     None => return Err(ConnectError::Ended),
                 }
             }
@@ -162,6 +163,12 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     /// Returns whether [`read_job`](Self::read_job) does not read the answers to a job. Then modules publish a note
     /// when the broker has an answer.
     fn keeps_answers_from_modules(&self) -> bool {
+        false
+    }
+
+    /// Returns whether the broker retains the fragments of the answer to a job beside the response topic. They carry
+    /// [`PARTS`](dasf_protocol::properties::key::PARTS), and a last message tells of them: see [`Parts`].
+    fn retains_parts(&self) -> bool {
         false
     }
 

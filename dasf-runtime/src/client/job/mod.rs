@@ -285,6 +285,7 @@ impl Reader {
                     false => Ok(change),
                 }
             }
+            Some(KeptEvent::Unreadable(error)) => Err(error.into()),
             Some(KeptEvent::CaughtUp) => {
                 self.has_caught_up = true;
                 let is_known = self.messages.exists().unwrap_or(self.record.is_known());

@@ -204,6 +204,7 @@ impl Submission<'_> {
                 KeptEvent::Message(delivery) => drop(record.add(delivery)),
                 // Over MQTT, another reader may have taken the own note away.
                 KeptEvent::CaughtUp => has_caught_up = true,
+                KeptEvent::Unreadable(error) => return Err(error.into()),
             }
             // Messages before the own note may belong to a job that was given up.
             if !has_caught_up && !record.has_submitter(&name) {

@@ -13,7 +13,7 @@ use crate::host::duplicates::RecentRequests;
 use crate::host::reply_to::ReplyTo;
 use crate::module::{Failure, Outcome};
 use crate::progress::ReportSink;
-use crate::transport::PublishError;
+use crate::transport::{Parts, PublishError};
 
 const SHUTTING_DOWN: &str = "the module is shutting down";
 
@@ -157,9 +157,12 @@ impl Executor {
     /// Sends a response, and waits until the broker has accepted it. Returns `false` only if there
     /// is no connection to the response topic, so that another attempt may succeed.
     pub(in crate::host) async fn deliver(&self, reply: &ReplyTo, answer: &Answer) -> bool {
-        let Err(error) = self.answers.deliver(reply, answer).await else {
-            self.note_answer(reply).await;
-            return true;
+        let error = match self.answers.deliver(reply, answer).await {
+            Ok(parts) => {
+                self.note_answer(reply, parts.as_ref()).await;
+                return true;
+            }
+            Err(error) => error,
         };
         log(reply, &error);
         match error {
@@ -173,11 +176,11 @@ impl Executor {
     }
 
     /// Tells modules that get the request of a job again that the broker has the answer, if they cannot read it.
-    async fn note_answer(&self, reply: &ReplyTo) {
+    async fn note_answer(&self, reply: &ReplyTo, parts: Option<&Parts>) {
         if !reply.is_job || !self.answers.transport.keeps_answers_from_modules() {
             return;
         }
-        if let Err(error) = self.outbox.note_answer(reply).await {
+        if let Err(error) = self.outbox.note_answer(reply, parts).await {
             tracing::warn!(
                 response_topic = reply.response_topic.as_str(),
                 context = &*reply.context,

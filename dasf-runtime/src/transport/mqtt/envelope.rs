@@ -26,8 +26,8 @@ use mqtt_proto::{Pid, QosPid, TopicName};
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::facts::Fact;
-use super::names;
+use super::facts::{self, Fact};
+use super::{names, parts};
 use crate::random;
 use crate::transport::{Outgoing, PublishError};
 
@@ -48,8 +48,17 @@ const PIECE: &str = "application/octet-stream";
 /// The Content Type of base64 text. Earlier versions send it for fragments.
 const BASE64: &str = "application/base64";
 
-/// Converts a message of the protocol to an MQTT message. Also returns what it tells the modules of a job: then the
-/// broker retains it beside the topic.
+/// What the broker retains beside the topic of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Retained {
+    /// What modules must know of a job.
+    Fact(Fact),
+    /// A fragment of the answer to a job.
+    Part,
+}
+
+/// Converts a message of the protocol to an MQTT message. Also returns what it is if the broker retains it beside the
+/// topic.
 ///
 /// # Errors
 /// Returns [`PublishError::Refused`] if MQTT cannot carry a part of it.
@@ -58,7 +67,7 @@ pub(super) fn publish(
     id: u128,
     topic: TopicName,
     pid: Pid,
-) -> Result<(Publish, Option<Fact>), PublishError> {
+) -> Result<(Publish, Option<Retained>), PublishError> {
     let mut fact = None;
     let mut publish = Publish::new(QosPid::Level1(pid), topic, message.payload.clone());
     let properties = &mut publish.properties;
@@ -97,8 +106,13 @@ pub(super) fn publish(
     }
     if let Some(fact) = fact {
         fact.retain(&mut publish)?;
+        return Ok((publish, Some(Retained::Fact(fact))));
     }
-    Ok((publish, fact))
+    if let Some(name) = parts::name(&publish.topic_name, &message.properties) {
+        facts::retain(&mut publish, &name)?;
+        return Ok((publish, Some(Retained::Part)));
+    }
+    Ok((publish, None))
 }
 
 /// Converts an MQTT message to a message of the protocol. `Err` contains the id of a message that

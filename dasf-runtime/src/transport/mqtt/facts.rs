@@ -59,27 +59,17 @@ impl Fact {
 
     /// Makes the broker retain a message that would otherwise go to the topic of the answer.
     pub(super) fn retain(self, publish: &mut Publish) -> Result<(), PublishError> {
-        let name = self.beside(&publish.topic_name);
-        let name = TopicName::try_from(name.as_str());
-        publish.topic_name = name.map_err(|error| PublishError::Refused(error.to_string()))?;
-        publish.retain = true;
-        let properties = &mut publish.properties;
         if publish.payload.is_empty() {
             publish.payload = Bytes::from_static(PAYLOAD);
-            properties.content_type = Some(JSON.into());
+            publish.properties.content_type = Some(JSON.into());
         }
-        let expiry = &mut properties.message_expiry_interval;
-        expiry.get_or_insert(DEFAULT_EXPIRY);
-        Ok(())
+        let name = self.beside(&publish.topic_name);
+        retain(publish, &name)
     }
 
     /// Returns the packet that makes the broker retain the fact no longer.
     pub(super) fn clearing(self, answer: &str) -> Result<Packet, String> {
-        let name = TopicName::try_from(self.beside(answer).as_str());
-        let name = name.map_err(|error| error.to_string())?;
-        let mut publish = Publish::new(QosPid::Level0, name, Bytes::new());
-        publish.retain = true;
-        Ok(Packet::Publish(publish))
+        clearing(&self.beside(answer))
     }
 
     /// Returns the packets that make the broker retain no fact of a job.
@@ -88,6 +78,24 @@ impl Fact {
         let clearing = Self::ALL.map(|fact| fact.clearing(&answer));
         clearing.into_iter().collect()
     }
+}
+
+/// Makes the broker retain a message under this name.
+pub(super) fn retain(publish: &mut Publish, name: &str) -> Result<(), PublishError> {
+    let name = TopicName::try_from(name);
+    publish.topic_name = name.map_err(|error| PublishError::Refused(error.to_string()))?;
+    publish.retain = true;
+    let expiry = &mut publish.properties.message_expiry_interval;
+    expiry.get_or_insert(DEFAULT_EXPIRY);
+    Ok(())
+}
+
+/// Returns the packet that makes the broker retain nothing under this name.
+pub(super) fn clearing(name: &str) -> Result<Packet, String> {
+    let name = TopicName::try_from(name).map_err(|error| error.to_string())?;
+    let mut publish = Publish::new(QosPid::Level0, name, Bytes::new());
+    publish.retain = true;
+    Ok(Packet::Publish(publish))
 }
 
 /// Reads what the broker retains of a job. All of it has come when this returns without an error.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dasf_protocol::Topic;
+use dasf_protocol::{Properties, Topic};
 use mqtt_proto::QoS;
 use mqtt_proto::v5::{Disconnect, DisconnectReasonCode, Packet, RetainHandling};
 
@@ -11,11 +11,11 @@ use super::consumer::DeliveryReader;
 use super::facts::Fact;
 use super::session::{self, KEEP_ALIVE, Opening, Session};
 use super::unacknowledged::{AcknowledgementWriter, Unacknowledged};
-use super::{Mqtt, names, packets};
+use super::{Mqtt, facts, names, packets, parts};
 use crate::backoff::Backoff;
 use crate::random;
 use crate::transport::websocket::{self, Connection, Dialect, Endpoint};
-use crate::transport::{ConnectError, Feature, Hold, Keeping, KeptMessages, Reading};
+use crate::transport::{ConnectError, Feature, Hold, Keeping, KeptMessages, Parts, Reading};
 
 /// The default for which a job is kept, in seconds. Readers of a job, and callers who cancel it, do not know for how
 /// long it was submitted.
@@ -74,12 +74,21 @@ impl KeptTopic<'_> {
         let dialect = self.session(DEFAULT_EXPIRY);
         let (runtime, endpoint) = (&self.mqtt.runtime, self.mqtt.endpoint());
         let subscriber = websocket::subscriber(runtime, dialect, endpoint, self.topic, &reading);
-        KeptMessages::in_session(subscriber).await
+        let (endpoint, login) = (self.mqtt.endpoint(), self.mqtt.login.clone());
+        let topic = self.topic.clone();
+        let parts = move |found| parts::read(endpoint.clone(), login.clone(), &topic, found);
+        KeptMessages::in_session(subscriber, parts).await
     }
 
     pub(super) async fn forget(&self) -> Result<(), ConnectError> {
+        let mut answer = None;
+        let mut find = |properties: &Properties| answer = Parts::of(properties).or(answer.take());
+        facts::read(self.mqtt, self.topic, &mut find).await?;
         let mut session = self.session(0).open(&self.mqtt.endpoint()).await?;
         if session.limits.retains {
+            if let Some(answer) = answer {
+                parts::clear(&mut session, self.topic, &answer).await?;
+            }
             self.clear(&mut session).await?;
         }
         session.disconnect(0).await

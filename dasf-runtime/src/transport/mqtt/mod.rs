@@ -17,6 +17,7 @@ mod job_copies;
 mod kept;
 mod names;
 mod packets;
+mod parts;
 mod producer;
 mod session;
 mod session_recovery;
@@ -224,6 +225,10 @@ impl Transport for Mqtt {
     }
 
     fn keeps_answers_from_modules(&self) -> bool {
+        true
+    }
+
+    fn retains_parts(&self) -> bool {
         true
     }
 

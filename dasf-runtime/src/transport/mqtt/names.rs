@@ -8,6 +8,7 @@
 //! | the announcements about a module | `dasf/{topic}/modules/{client id}`, retained |
 //! | the copy of a request of a job, without a group | `dasf/{topic}/jobs/{message id}`, retained |
 //! | what modules must know of a job before they run it | `dasf/{response topic}/job/{kind}`, retained |
+//! | a fragment of the answer to a job | `dasf/{response topic}/parts/{id of the answer}/{index}`, retained |
 //!
 //! Topics and names of groups contain no characters with a special meaning in MQTT. They contain no slash, so no name of
 //! one row is a name of another row.
@@ -26,6 +27,8 @@ const JOBS: &str = "/jobs/";
 const MAX_ID: usize = 64;
 /// The level of what modules must know of a job.
 const JOB: &str = "/job/";
+/// The level of the fragments of answers.
+const PARTS: &str = "/parts/";
 
 /// The prefix of all client ids.
 const CLIENT: &str = "dasf";
@@ -78,9 +81,18 @@ pub(super) fn jobs(topic: &Topic) -> String {
 
 /// Returns the MQTT topic of the copy of a request; `None` if a topic cannot have its message id.
 pub(super) fn job(topic: &Topic, message_id: &str) -> Option<String> {
+    is_id(message_id).then(|| format!("{PREFIX}{topic}{JOBS}{message_id}"))
+}
+
+/// Returns whether a topic can have an id as one of its levels.
+fn is_id(id: &str) -> bool {
     let is_safe = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    let is_id = (1..=MAX_ID).contains(&message_id.len()) && message_id.bytes().all(is_safe);
-    is_id.then(|| format!("{PREFIX}{topic}{JOBS}{message_id}"))
+    (1..=MAX_ID).contains(&id.len()) && id.bytes().all(is_safe)
+}
+
+/// Returns the MQTT topic of a fragment beside that of an answer; `None` if a topic cannot have the id of the answer.
+pub(super) fn part(answer: &str, id: &str, index: usize) -> Option<String> {
+    is_id(id).then(|| format!("{answer}{PARTS}{id}/{index}"))
 }
 
 /// Returns whether an MQTT topic is that of a copy.

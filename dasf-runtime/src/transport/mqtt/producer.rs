@@ -9,6 +9,7 @@ use mqtt_proto::{Pid, TopicName};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::Login;
+use super::envelope::Retained;
 use super::facts::Fact;
 use super::packets::{self, Packets, Received};
 use super::session::{self, Opening};
@@ -87,7 +88,7 @@ impl WriteMessages for MessageWriter {
     fn frame(&mut self, queued: &mut Queued) -> Result<(Message, String), PublishError> {
         let (id, pid) = (queued.id(), self.next);
         self.next += 1;
-        let (publish, fact) =
+        let (publish, retained) =
             envelope::publish(queued.mark_written(), id, self.topic.clone(), pid)?;
         let size = packets::size(&publish);
         if size > self.max_packet_size {
@@ -97,13 +98,16 @@ impl WriteMessages for MessageWriter {
             )));
         }
         // A caller that cancels a job must know whether there is one.
-        if matches!(fact, Some(Fact::Checkpoint | Fact::Answered)) {
+        if matches!(
+            retained,
+            Some(Retained::Part | Retained::Fact(Fact::Checkpoint | Fact::Answered))
+        ) {
             self.unread.add(pid);
         }
         let packet = Packet::Publish(publish);
-        let frame = match fact {
+        let frame = match retained {
             // Nobody needs the checkpoint of a job that is done.
-            Some(Fact::Answered) => Fact::Checkpoint
+            Some(Retained::Fact(Fact::Answered)) => Fact::Checkpoint
                 .clearing(&self.topic)
                 .and_then(|clearing| packets::frame_of(&[packet, clearing])),
             _ => packets::frame(&packet),
