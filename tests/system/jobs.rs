@@ -3,14 +3,19 @@
 use std::future::IntoFuture;
 use std::time::Duration;
 
+use dasf::broker::{Persistence, PulsarAddress};
 use dasf::client::{Job, JobId, JobStatus};
 use dasf::protocol::payload;
-use dasf::{CallError, Host, HostOptions};
+use dasf::{Address, CallError, Host, HostOptions};
 use dasf_broker::Broker;
-use dasf_test_support::{both_styles, broker, broker_builder, listen, soon, temporary_folder};
-
 use dasf_test_support::peer::Socket;
-use serde_json::json;
+use dasf_test_support::{both_styles, broker, broker_builder, listen, soon, temporary_folder};
+use futures_util::{SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::accept_hdr_async;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
 
 use crate::gated_module::gated;
 
@@ -360,5 +365,72 @@ async fn a_module_that_stops_keeps_the_last_checkpoint() {
         let begin = soon("the result", async { job.result().await }).await;
         assert_eq!(begin.unwrap(), 2, "{name}");
         soon("the stop of the module", second.shutdown()).await;
+    }
+}
+
+/// How a Pulsar treats the notes of a reader without the right to publish.
+#[derive(Debug, Clone, Copy)]
+enum Refusal {
+    Connection,
+    Note,
+}
+
+/// Serves a connection to a Pulsar that has one message of a job for each consumer, and refuses notes to its topic.
+async fn serve_reader(connection: TcpStream, refusal: Refusal) {
+    let mut path = String::new();
+    #[allow(clippy::result_large_err)] // the signature of the callback
+    let read_path = |request: &Request, response: Response| {
+        path = request.uri().path().to_owned();
+        let is_refused = path.ends_with("/demo_x1") && matches!(refusal, Refusal::Connection);
+        match is_refused && path.contains("/producer/") {
+            true => Err(ErrorResponse::new(Some("not authorized".to_owned()))),
+            false => Ok(response),
+        }
+    };
+    let Ok(mut socket) = accept_hdr_async(connection, read_path).await else {
+        return;
+    };
+    if path.contains("/consumer/") {
+        let properties = json!({
+            "messageType": "progress", "requestContext": "7", "x_dasf_job_state": "accepted",
+        });
+        let frame = json!({"messageId": "a", "payload": "", "properties": properties});
+        let _ = socket.send(Message::text(frame.to_string())).await;
+    }
+    while let Some(Ok(frame)) = socket.next().await {
+        let Ok(frame) = serde_json::from_slice::<Value>(&frame.into_data()) else {
+            continue;
+        };
+        if path.contains("/producer/") {
+            let context = &frame["context"];
+            let refused =
+                json!({"result": "send-error:3", "errorMsg": "not authorized", "context": context});
+            let _ = socket.send(Message::text(refused.to_string())).await;
+        }
+    }
+}
+
+/// A reader finds the end of what a Pulsar keeps with a note of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_may_not_publish_learns_the_state_of_a_job() {
+    for refusal in [Refusal::Connection, Refusal::Note] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let pulsar = tokio::spawn(async move {
+            while let Ok((connection, _)) = listener.accept().await {
+                tokio::spawn(serve_reader(connection, refusal));
+            }
+        });
+        let address = PulsarAddress::default()
+            .host("127.0.0.1")
+            .port(port)
+            .persistence(Persistence::Persistent);
+        let builder = gated::Client::builder().topic("demo");
+        let builder = builder.address(Address::try_from(address).unwrap());
+        let client = soon("the client", builder.connect()).await.unwrap();
+        let id = "demo.demo_x1.7".parse().unwrap();
+        let job = client.attach::<String>(&id).unwrap();
+        assert_eq!(status(&job).await, JobStatus::Accepted, "{refusal:?}");
+        pulsar.abort();
     }
 }

@@ -9,10 +9,10 @@ use bytes::Bytes;
 use dasf_protocol::properties::key;
 use dasf_protocol::{Delivery, MessageId, MessageType, Properties};
 use futures_util::stream::{BoxStream, StreamExt};
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-use super::{ConnectError, ConnectionState, Outgoing, Publisher, Subscriber};
+use super::{ConnectError, ConnectionState, Outgoing, PublishError, Publisher, Subscriber};
 use crate::random;
 use few::FewMessages;
 
@@ -39,12 +39,20 @@ pub(crate) struct Hold {
 enum End {
     /// After so many messages.
     After(usize),
-    /// When its own note comes, which has this text.
-    Note(String),
+    /// When its own note comes.
+    Note(Note),
     /// When nothing has come for a while.
     Silence,
     /// It has them.
     Reached,
+}
+
+/// A note that a reader sends to the topic.
+#[derive(Debug)]
+struct Note {
+    text: String,
+    /// The receipt of the broker, until it has come.
+    receipt: Option<oneshot::Receiver<Result<(), PublishError>>>,
 }
 
 /// How the messages stay at the broker after a reader has got them.
@@ -169,7 +177,8 @@ impl KeptMessages {
     }
 
     /// Returns the messages of a topic at a broker that holds them, or at one that keeps what another reader
-    /// has not acknowledged. The publisher sends notes to the topic.
+    /// has not acknowledged. The publisher sends a note to the topic. If the broker does not accept it, the reader waits
+    /// for a silence.
     pub(super) async fn held_or_until_note(
         mut subscriber: Subscriber,
         publisher: impl FnOnce() -> Publisher,
@@ -189,10 +198,20 @@ impl KeptMessages {
             expires: None,
             awaited_until: None,
         };
-        let publisher = publisher();
-        // The publisher connects again as often as the subscriber, and ends when it has sent the note.
-        let _ = publisher.send(message).await;
-        Ok(Self::new(subscriber, End::Note(note), Stay::Always))
+        let mut publisher = publisher();
+        // A program may have the right to read the topic, but not to publish there.
+        let sent = match publisher.connected().await {
+            Ok(()) => publisher.publish(message).await.ok(),
+            Err(_) => None,
+        };
+        let end = match sent {
+            Some(receipt) => End::Note(Note {
+                text: note,
+                receipt: Some(receipt),
+            }),
+            None => End::Silence,
+        };
+        Ok(Self::new(subscriber, end, Stay::Always))
     }
 
     /// Returns the messages of a topic that are in a session of the broker. `parts` reads the fragments of a large
@@ -270,6 +289,20 @@ impl KeptMessages {
                         return Some(KeptEvent::CaughtUp);
                     }
                 },
+                End::Note(Note {
+                    receipt: Some(receipt),
+                    ..
+                }) => tokio::select! {
+                    biased;
+                    delivery = self.subscriber.receive() => delivery?,
+                    outcome = receipt => {
+                        match (outcome, &mut self.end) {
+                            (Ok(Ok(())), End::Note(note)) => note.receipt = None,
+                            _ => self.end = End::Silence,
+                        }
+                        continue;
+                    }
+                },
                 End::After(_) | End::Note(_) | End::Reached => tokio::select! {
                     biased;
                     delivery = self.subscriber.receive() => delivery?,
@@ -304,7 +337,7 @@ impl KeptMessages {
             let (Some(reader), None) = (reader, state) else {
                 return Some(KeptEvent::Message(delivery));
             };
-            if matches!(&self.end, End::Note(own) if own == reader) {
+            if matches!(&self.end, End::Note(own) if own.text == reader) {
                 self.end = End::Reached;
                 return Some(KeptEvent::CaughtUp);
             }
