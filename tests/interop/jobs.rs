@@ -27,7 +27,7 @@ on_every_broker!(
 mod groups {
     use super::{
         a_job_that_was_given_up_is_submitted_again, a_job_waits_for_a_group,
-        a_killed_job_goes_on_from_its_checkpoint,
+        a_killed_job_goes_on_from_its_checkpoint, those_who_wait_learn_that_a_job_was_given_up,
     };
     use crate::brokers::on_sharing_brokers;
 
@@ -35,6 +35,7 @@ mod groups {
         a_job_waits_for_a_group,
         a_killed_job_goes_on_from_its_checkpoint,
         a_job_that_was_given_up_is_submitted_again,
+        those_who_wait_learn_that_a_job_was_given_up,
     );
 }
 
@@ -235,12 +236,10 @@ async fn a_job_that_was_given_up_is_submitted_again(broker: &TestBroker) {
     soon("the end of the module", host.shutdown()).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_pulsar_tells_those_who_wait_that_a_job_was_given_up() {
-    let broker = TestBroker::pulsar().await;
+async fn those_who_wait_learn_that_a_job_was_given_up(broker: &TestBroker) {
     let topic = broker.topic("given-up").await;
-    let host = serve(&broker, &topic).await;
-    let client = connect(&broker, &topic).await;
+    let host = serve(broker, &topic).await;
+    let client = connect(broker, &topic).await;
     let job = client.wait(topic.as_str()).submit().await.unwrap();
     let (sender, mut reported) = tokio::sync::mpsc::unbounded_channel();
     let waiting = job.clone();

@@ -2377,9 +2377,13 @@ class _Kept:
 
     def forget(self, deadline: float) -> None:
         """Let the broker keep nothing any more."""
-        if self.is_at_pulsar:
-            # It still delivers for a while what it need not keep any more.
+        try:
+            # It tells those who wait for the job.
             self.note("forgotten", deadline)
+        except DasfError:
+            # A Django broker takes no notes. A Pulsar still delivers for a while what it need not keep any more.
+            if self.is_at_pulsar:
+                raise
         hold = self.release(deadline)
         if hold is None and not self.is_at_pulsar:
             self._acknowledge_all(deadline)

@@ -1253,8 +1253,12 @@ class Kept {
 
   /** Lets the broker keep nothing any more. */
   async forget(): Promise<void> {
+    // It tells those who wait for the job. A Django broker takes no notes.
+    const noted = this.note({ x_dasf_job_state: "forgotten" });
     // A Pulsar still delivers for a while what it need not keep any more.
-    if (this.isPulsar) await this.note({ x_dasf_job_state: "forgotten" });
+    await noted.catch((error: unknown) => {
+      if (this.isPulsar) throw error;
+    });
     await this.release();
     if (!this.isPulsar) {
       // A Django broker keeps what is not acknowledged.

@@ -233,8 +233,10 @@ impl Shared {
     }
 
     async fn forget(&self, id: &JobId) -> Result<(), CallError> {
+        // It tells those who wait for the job.
+        let noted = self.note(id, JobState::Forgotten, "").await;
         if self.transport.removes_late() {
-            self.note(id, JobState::Forgotten, "").await?;
+            noted?;
         }
         Ok(self.transport.forget(id.response_topic()).await?)
     }
