@@ -35,7 +35,7 @@ async fn serve(broker: &TestBroker, topic: &str) -> Worker {
     let address = broker.group_address(Role::Module);
     let options = match broker {
         // It has no groups, and keeps the requests without them.
-        TestBroker::Django(_) => HostOptions::default(),
+        TestBroker::Django(..) => HostOptions::default(),
         _ => HostOptions::default().group("workers".parse().unwrap()),
     };
     let module = waiting::module().unwrap();

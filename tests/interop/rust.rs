@@ -76,7 +76,7 @@ async fn a_large_request_and_result_go_over_the_django_broker() {
     let database = fresh_database("large");
     let file = database.clone();
     let start = tokio::task::spawn_blocking(move || Django::start(&file, 0));
-    let broker = TestBroker::Django(Arc::new(start.await.unwrap()));
+    let broker = TestBroker::Django(Arc::new(start.await.unwrap()), None);
     large_request_and_result(&broker).await;
     drop(broker);
     std::fs::remove_file(database).unwrap();

@@ -59,7 +59,7 @@ async fn the_web_component(broker: &TestBroker) {
             ("embedded", None)
         }
         // The page contains the API description that the broker has requested.
-        TestBroker::Django(django) => {
+        TestBroker::Django(django, _) => {
             stored_api_info(django, reference_topic.as_str()).await;
             stored_api_info(django, words_topic.as_str()).await;
             let pages = format!("http://127.0.0.1:{}/page/", django.port());
@@ -258,7 +258,7 @@ fn renamed(api: &Value) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn django_knows_who_listens() {
     let broker = TestBroker::django().await;
-    let TestBroker::Django(django) = &broker else {
+    let TestBroker::Django(django, _) = &broker else {
         unreachable!("it was made so")
     };
     let topic = broker.topic("web-status").await;

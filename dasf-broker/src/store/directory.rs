@@ -8,7 +8,7 @@ use super::error::StoreError;
 
 /// The lock of a data directory. A drop, and the end of the process, free it.
 #[derive(Debug)]
-pub(super) struct DirectoryLock(#[allow(dead_code)] File); // the file is locked as long as it is open
+pub(super) struct DirectoryLock(File);
 
 impl DirectoryLock {
     /// Creates the directory if it is missing, and locks it.
@@ -28,5 +28,12 @@ impl DirectoryLock {
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
             Err(TryLockError::Error(source)) => Err(failed(source)),
         }
+    }
+}
+
+impl Drop for DirectoryLock {
+    fn drop(&mut self) {
+        // A process that another thread starts just now has the open file, too, until it runs its program.
+        let _ = self.0.unlock();
     }
 }

@@ -12,6 +12,7 @@ use std::sync::{Arc, OnceLock};
 
 use dasf::protocol::Topic;
 use dasf::{Address, Host, HostOptions, Module};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use django::Django;
 use embedded::Embedded;
@@ -158,13 +159,17 @@ pub async fn shared<T: Send + Sync>(place: &'static OnceLock<Arc<T>>, start: fn(
     tokio::task::spawn_blocking(start).await.unwrap()
 }
 
+/// The turns of the tests at the Django broker. It takes about 40 ms of processor time for a call, so tests of timeouts
+/// would fail beside many others.
+static DJANGO_TURNS: Semaphore = Semaphore::const_new(2);
+
 /// A broker that runs.
 #[derive(Debug)]
 pub enum TestBroker {
     /// The embedded broker of one test.
     Embedded(Arc<Embedded>),
-    /// A Django broker that all tests share.
-    Django(Arc<Django>),
+    /// A Django broker that all tests share, and the turn of this test.
+    Django(Arc<Django>, Option<SemaphorePermit<'static>>),
     /// A Pulsar that all tests share.
     Pulsar(Arc<Pulsar>),
     /// A Mosquitto that all tests share.
@@ -177,9 +182,10 @@ impl TestBroker {
         Self::Embedded(Embedded::for_test().await)
     }
 
-    /// Returns the shared Django broker.
+    /// Returns the shared Django broker, when it is the turn of this test.
     pub async fn django() -> Self {
-        Self::Django(Django::for_test().await)
+        let turn = DJANGO_TURNS.acquire().await.unwrap();
+        Self::Django(Django::for_test().await, Some(turn))
     }
 
     /// Returns the shared Pulsar.
@@ -195,7 +201,7 @@ impl TestBroker {
     fn process(&self) -> &dyn Process {
         match self {
             Self::Embedded(process) => process.as_ref(),
-            Self::Django(process) => process.as_ref(),
+            Self::Django(process, _) => process.as_ref(),
             Self::Pulsar(process) => process.as_ref(),
             Self::Mosquitto(process) => process.as_ref(),
         }
