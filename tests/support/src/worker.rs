@@ -1,8 +1,13 @@
 //! A module that a test can kill.
 
+use std::time::Duration;
+
 use dasf::host::StartError;
 use dasf::{Address, Host, HostOptions, Module};
 use tokio::runtime::{Builder, Runtime};
+
+/// How long the end of a runtime may take.
+const END_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A module in its own runtime. The threads of the runtime have its name. A drop ends the module as
 /// `SIGKILL` ends a process: its connections break, and the module sends nothing more.
@@ -57,9 +62,11 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // A runtime must not be dropped where tasks run; this does not wait for its tasks.
+        // A runtime must not be dropped where tasks run. Its connections are closed when this returns, but a plain
+        // function may go on.
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            let end = std::thread::spawn(move || runtime.shutdown_timeout(END_PATIENCE));
+            let _ = end.join();
         }
     }
 }
