@@ -58,8 +58,8 @@ pub(crate) const STEPS: &[Step] = &[
         "test",
         &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],
     )
-    // Most tests wait for brokers and timers, so more of them than processors run at a time.
-    .env("RUST_TEST_THREADS", "4")
+    // Most tests wait for brokers and timers, so more than one for each processor run at a time.
+    .env("RUST_TEST_THREADS", "3")
     .after("build"),
     Step::tests("interleavings", &["cargo", "xtask", "interleavings"]),
     Step::tests("kept", &["cargo", "xtask", "kept"]).after("build"),
