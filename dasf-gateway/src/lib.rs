@@ -1,0 +1,1 @@
+//! HTTP, OpenAPI and a page for DASF modules, in front of any message broker.
