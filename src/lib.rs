@@ -310,10 +310,9 @@ pub mod cli {
     #[cfg(feature = "generate")]
     pub use dasf_runtime::cli::Generate;
     pub use dasf_runtime::cli::{
-        ArgumentNames, CallTimeout, Connection, Error, Indent, Logging, Presence, ProgressHandler,
-        TimeLimit, close, has_colours, parse, print_error, print_result, printable,
-        progress_handler, read_text, run_until_interrupted, takes_texts_only, unknown,
-        unknown_argument,
+        CallTimeout, Connection, Error, Indent, Logging, Presence, ProgressHandler, TimeLimit,
+        close, has_colours, parse, print_error, print_result, printable, progress_handler,
+        read_text, run_until_interrupted, unknown, unknown_argument,
     };
 }
 

@@ -14,6 +14,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
+use dasf_protocol::origin::AllowedOrigins;
+
 use crate::access::{Access, AuditLog, Config, ConfigError};
 use crate::handshake::{Server, router};
 use crate::hub::Hub;
@@ -22,7 +24,6 @@ use crate::listener::{ConnectionHandle, Listener};
 use crate::log;
 use crate::message::MessageIds;
 use crate::network::Connections;
-use crate::origin::AllowedOrigins;
 use crate::pattern::Pattern;
 use crate::start_error::{Lacks, StartError};
 use crate::statistics::Statistics;
@@ -417,7 +418,7 @@ impl Builder {
             let knows_peers = token.is_some() || users.is_some();
             check_reach(address, tls.is_some(), knows_peers)?;
         }
-        let allowed_origins = AllowedOrigins::new(&allowed_origins)
+        let allowed_origins = AllowedOrigins::new("broker", &allowed_origins)
             .map_err(|origin| StartError::Origin { origin })?;
         let tls = tls.map(|(certificate, key)| Tls::load(certificate, key));
         let tls = tls.transpose()?.map(Arc::new);

@@ -7,9 +7,10 @@ use std::task::Poll;
 use axum::extract::ws::{WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, Method, StatusCode};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
+use dasf_protocol::origin::AllowedOrigins;
 use dasf_protocol::{hold, link};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
@@ -23,7 +24,6 @@ use crate::hub::Hub;
 use crate::listener::ConnectionHandle;
 use crate::log::Line;
 use crate::network::{Connections, Counted};
-use crate::origin::AllowedOrigins;
 use crate::refusal::Refusal;
 use crate::route::{Query, Route};
 use crate::topic::{HoldOption, Listener};
@@ -66,6 +66,10 @@ const HOLD: HeaderName = HeaderName::from_static(hold::HOLD);
 
 /// The header with the number of messages that the topic held before. It is missing if it held none.
 const HELD: HeaderName = HeaderName::from_static(hold::HELD);
+
+fn bytes(headers: &HeaderMap, name: HeaderName) -> Option<&[u8]> {
+    headers.get(name).map(HeaderValue::as_bytes)
+}
 
 /// The state that all handshakes share.
 #[derive(Debug)]
@@ -293,10 +297,14 @@ impl Server {
         connection: &ConnectionHandle,
     ) -> Result<Caller, Refusal> {
         let origins = &self.allowed_origins;
-        origins.check_page(&parts.headers, self.uses_tls)?;
+        let host = bytes(&parts.headers, header::HOST);
+        let origin = bytes(&parts.headers, header::ORIGIN);
+        let foreign = |reason| Refusal::new(StatusCode::FORBIDDEN, reason);
+        let page = origins.check_page(origin, host, self.uses_tls);
+        page.map_err(foreign)?;
         let caller = self.access.authenticate(parts)?;
         if connection.is_local() && self.access.is_without_token(&caller) {
-            origins.check_name(&parts.headers)?;
+            origins.check_name(host).map_err(foreign)?;
         }
         Ok(caller)
     }

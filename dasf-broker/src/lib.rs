@@ -490,7 +490,6 @@ mod listener;
 mod log;
 mod message;
 mod network;
-mod origin;
 mod pattern;
 mod places;
 mod receipt;

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use dasf::Caller;
-use dasf::cli::{ArgumentNames, Error, Presence, takes_texts_only, unknown, unknown_argument};
+use dasf::cli::{Error, Presence, unknown, unknown_argument};
 use dasf::host::Failure;
 use dasf::protocol::api_info::{ApiInfo, FunctionInfo};
-use dasf::validate::{Dialect, Problem, Validator, list_problems};
+use dasf::validate::{ArgumentNames, Dialect, Fields, Parameters, Problem, list_problems};
+use serde_json::Value;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
 
 use crate::options::Request;
-use crate::values::{Fields, Given, Sources};
+use crate::values::{Given, Sources};
 use crate::{describe, read};
 
 /// A request whose values are read, but not checked.
@@ -88,20 +88,16 @@ struct Target<'a> {
     /// The name in messages: `add` or `Greeter.greet`.
     name: &'a str,
     /// The constructor of the class, for a method.
-    constructor: Option<Parameters<'a>>,
-    function: Parameters<'a>,
+    constructor: Option<Named<'a>>,
+    function: Named<'a>,
 }
 
-/// The arguments of a function, method or constructor.
+/// The arguments of a function, method or constructor, with the name of it.
 #[derive(Debug)]
-struct Parameters<'a> {
+struct Named<'a> {
     /// The name of the function, method or class.
     name: &'a str,
-    schema: &'a Value,
-    /// `None` if the schema is not valid. Then only the module can check the arguments.
-    validator: Option<Validator>,
-    /// The same schema as a validator, but no argument is required.
-    each: Option<Validator>,
+    parameters: Parameters,
 }
 
 impl<'a> Target<'a> {
@@ -115,7 +111,7 @@ impl<'a> Target<'a> {
             return Ok(Self {
                 name,
                 constructor: None,
-                function: Parameters::new(&function.name, &function.rpc_schema, patterns),
+                function: Named::new(&function.name, &function.rpc_schema, patterns),
             });
         }
         let (class_name, method_name) = name.split_once('.').unwrap_or((name, ""));
@@ -124,8 +120,8 @@ impl<'a> Target<'a> {
             if let Some(method) = named(&class.methods, method_name) {
                 return Ok(Self {
                     name,
-                    constructor: Some(Parameters::new(&class.name, &class.rpc_schema, patterns)),
-                    function: Parameters::new(&method.name, &method.rpc_schema, patterns),
+                    constructor: Some(Named::new(&class.name, &class.rpc_schema, patterns)),
+                    function: Named::new(&method.name, &method.rpc_schema, patterns),
                 });
             }
             let methods: Vec<String> = class.methods.iter().map(|it| it.name.clone()).collect();
@@ -178,7 +174,7 @@ impl<'a> Target<'a> {
         let arguments = arguments.to_json();
 
         let (Some(class), Some(mut request)) = (&self.constructor, constructor) else {
-            self.refuse(&self.function.problems(&arguments, ""))?;
+            self.refuse(&self.function.parameters.problems(&arguments, ""))?;
             return raw_json(arguments);
         };
         push(
@@ -186,8 +182,8 @@ impl<'a> Target<'a> {
             "class_name",
             Value::from(class.name).to_string(),
         )?;
-        let mut problems = class.problems(&request.to_json(), "");
-        problems.extend(self.function.problems(&arguments, "function."));
+        let mut problems = class.parameters.problems(&request.to_json(), "");
+        problems.extend(self.function.parameters.problems(&arguments, "function."));
         self.refuse(&problems)?;
         push(&mut request, "function", arguments)?;
         raw_json(request.to_json())
@@ -213,30 +209,20 @@ fn raw_json(json: String) -> Result<Box<RawValue>, Error> {
     RawValue::from_string(json).map_err(Error::failed)
 }
 
-impl<'a> Parameters<'a> {
-    fn new(name: &'a str, schema: &'a Value, patterns: Dialect) -> Self {
-        let validator = Validator::of_peer(schema, patterns);
-        if validator.is_none() {
+impl<'a> Named<'a> {
+    fn new(name: &'a str, schema: &Value, dialect: Dialect) -> Self {
+        let parameters = Parameters::new(schema, dialect);
+        if !parameters.is_checked() {
             tracing::warn!(
                 name,
                 "the schema is not valid; only the module checks the call"
             );
         }
-        let mut without_required = schema.clone();
-        if let Some(schema) = without_required.as_object_mut() {
-            schema.remove("required");
-        }
-        let each = Validator::of_peer(&without_required, patterns);
-        Self {
-            name,
-            schema,
-            validator,
-            each,
-        }
+        Self { name, parameters }
     }
 
-    fn names(&self) -> ArgumentNames<'a> {
-        ArgumentNames::of(self.schema)
+    fn names(&self) -> ArgumentNames<'_> {
+        self.parameters.names()
     }
 
     /// Returns the values of arguments. `elsewhere` returns the place where an argument of this
@@ -267,52 +253,19 @@ impl<'a> Parameters<'a> {
                 let mut values = Fields::default();
                 for Given { name, text } in texts {
                     check(&name)?;
-                    let value = self.value(&name, text)?;
+                    let value = self.parameters.value_of(&name, &text);
                     values.0.push((name, value));
                 }
                 Ok(values)
             }
         }
     }
-
-    /// Returns the value that a string stands for: JSON if the schema accepts that, otherwise the
-    /// string itself. If the schema accepts neither, this function returns the one with the better
-    /// error message.
-    fn value(&self, name: &str, text: String) -> Result<Box<RawValue>, Error> {
-        let json: Option<Box<RawValue>> = serde_json::from_str(&text).ok();
-        let as_text = Value::String(text);
-        let is_text = match (&json, &self.each) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(json), Some(each)) => {
-                let schema = &self.schema["properties"][name];
-                let wants_text = || takes_texts_only(schema, self.schema);
-                match serde_json::from_str::<Value>(json.get()) {
-                    Ok(json) if each.accepts(&json!({name: json})) => false,
-                    Ok(_) => each.accepts(&json!({name: as_text})) || wants_text(),
-                    // Only the module can check a number that cannot be read here, such as 1e400.
-                    Err(_) => wants_text(),
-                }
-            }
-        };
-        match json {
-            Some(json) if !is_text => Ok(json),
-            _ => raw_json(as_text.to_string()),
-        }
-    }
-
-    fn problems(&self, json: &str, prefix: &str) -> Vec<Problem> {
-        // Only the module can check a value that cannot be read here.
-        let problems = |validator: &Validator| validator.problems_of_text(json, prefix).ok();
-        self.validator
-            .as_ref()
-            .and_then(problems)
-            .unwrap_or_default()
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn api() -> ApiInfo {
@@ -568,13 +521,17 @@ mod tests {
             json!({"properties": {"a": {"$ref": "#/nowhere"}}}),
             json!({"properties": 5}),
         ] {
-            let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
+            let parameters = Named::new("f", &schema, Dialect::Pydantic);
             let values = parameters
                 .read("f", given(&["a=1"]), |_| None)
                 .unwrap()
                 .to_json();
             assert_eq!(values, r#"{"a":1}"#, "{schema}");
-            assert_eq!(parameters.problems(&values, "").len(), 0, "{schema}");
+            assert_eq!(
+                parameters.parameters.problems(&values, "").len(),
+                0,
+                "{schema}"
+            );
         }
     }
 
@@ -587,7 +544,7 @@ mod tests {
                 "b": {"$ref": "#/$defs/a~1b~0c"},
             },
         });
-        let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
+        let parameters = Named::new("f", &schema, Dialect::Pydantic);
         let values = parameters
             .read("f", given(&["a=1", "b=2"]), |_| None)
             .unwrap();
@@ -600,10 +557,10 @@ mod tests {
             "$defs": {"A": {"$ref": "#/$defs/A"}, "B": {"anyOf": [{"$ref": "#/$defs/B"}]}},
             "properties": {"a": {"$ref": "#/$defs/A"}, "b": {"$ref": "#/$defs/B"}},
         });
-        let parameters = Parameters::new("f", &schema, Dialect::Pydantic);
+        let parameters = Named::new("f", &schema, Dialect::Pydantic);
         let values = parameters
             .read("f", given(&["a=1", "b=2"]), |_| None)
             .unwrap();
-        parameters.problems(&values.to_json(), "");
+        parameters.parameters.problems(&values.to_json(), "");
     }
 }

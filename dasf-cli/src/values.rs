@@ -1,61 +1,14 @@
 //! Reading the arguments of a call from the command line.
 
-use std::collections::HashSet;
-use std::fmt;
-
 use dasf::cli::{Error, read_text};
 use dasf::protocol::text;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use dasf::validate::Fields;
 
 /// An argument `NAME=VALUE`. The meaning of the value depends on the schema.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Given {
     pub(crate) name: String,
     pub(crate) text: String,
-}
-
-/// The fields of a JSON object in their order. The values are not parsed, because a
-/// [`Value`](serde_json::Value) keeps only 64 bits of a number.
-#[derive(Debug, Default)]
-pub(crate) struct Fields(pub(crate) Vec<(String, Box<RawValue>)>);
-
-impl<'de> Deserialize<'de> for Fields {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct FieldsVisitor;
-        impl<'de> Visitor<'de> for FieldsVisitor {
-            type Value = Fields;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
-                let mut fields = Vec::new();
-                let mut names = HashSet::new();
-                while let Some((name, value)) = map.next_entry::<String, Box<RawValue>>()? {
-                    if !names.insert(name.clone()) {
-                        let problem = format!("the argument {name:?} is given twice");
-                        return Err(A::Error::custom(problem));
-                    }
-                    fields.push((name, value));
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(FieldsVisitor)
-    }
-}
-
-impl Fields {
-    /// Returns the object as JSON.
-    pub(crate) fn to_json(&self) -> String {
-        let fields = self.0.iter().map(|(name, value)| {
-            let name = serde_json::Value::from(name.as_str());
-            format!("{name}:{}", value.get())
-        });
-        format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
-    }
 }
 
 /// The sources of values that are not on the command line.

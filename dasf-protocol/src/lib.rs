@@ -37,6 +37,7 @@ pub mod job;
 mod json;
 pub mod link;
 mod message_id;
+pub mod origin;
 pub mod payload;
 pub mod problem;
 pub mod progress;

@@ -52,7 +52,6 @@ mod presence;
 #[path = "no_progress_bars.rs"]
 mod progress_bars;
 mod request;
-mod schema;
 mod time_limit;
 mod waiting_line;
 mod work;
@@ -74,11 +73,9 @@ pub use output::{
 };
 pub use parse::parse;
 pub use presence::Presence;
-pub use schema::takes_texts_only;
 pub use time_limit::{CallTimeout, InvalidTimeLimit, TimeLimit};
 pub use work::{close, run_until_interrupted};
 
-pub use crate::module::unknown_arguments::ArgumentNames;
 #[cfg(feature = "progress-bars")]
 use crate::progress_bars;
 pub use dasf_protocol::text::printable;

@@ -10,7 +10,7 @@ use dasf_protocol::payload::MAX_DEPTH;
 use granit_parser::{Event, Parser, ScalarStyle, Span, StrInput, Tag};
 use serde_json::Value;
 
-use super::schema::{Place, Types};
+use crate::module::value_types::{Place, Types};
 
 /// The limit for everything that aliases and merge keys repeat, in bytes and nodes.
 const MAX_REPEATED: usize = 64 << 20;

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::sync::OnceLock;
 
 use dasf_protocol::api_info::{ApiInfo, ClassInfo, FunctionInfo};
 use dasf_protocol::text;
@@ -10,21 +9,13 @@ use serde_json::Value;
 
 use crate::module::request::{self, Object};
 use crate::module::unknown_arguments::{self, Part, UnknownArguments};
-use crate::module::validate::{Dialect, Problem, Validator, check_json, list_problems};
+use crate::module::validate::{Dialect, Parameters, Problem, check_json, list_problems};
 
 /// The schemas of a module's requests, compiled when they are used first.
 #[derive(Debug, Default)]
 pub(super) struct Contract {
-    functions: HashMap<String, Checked>,
-    classes: HashMap<String, (Checked, HashMap<String, Checked>)>,
-}
-
-/// A schema with its validator, which is `None` if the schema itself is not valid. Then only the
-/// module can check a request.
-struct Checked {
-    schema: Value,
-    patterns: Dialect,
-    validator: OnceLock<Option<Validator>>,
+    functions: HashMap<String, Parameters>,
+    classes: HashMap<String, (Parameters, HashMap<String, Parameters>)>,
 }
 
 impl Contract {
@@ -37,8 +28,8 @@ impl Contract {
 
     pub(super) fn new(api_info: &ApiInfo) -> Self {
         let patterns = Dialect::of(api_info);
-        let checked = |schema: &Value| Checked::new(schema, patterns);
-        let named = |functions: &[FunctionInfo]| -> HashMap<String, Checked> {
+        let checked = |schema: &Value| Parameters::new(schema, patterns);
+        let named = |functions: &[FunctionInfo]| -> HashMap<String, Parameters> {
             let functions = functions.iter();
             functions
                 .map(|function| (function.name.clone(), checked(&function.rpc_schema)))
@@ -86,7 +77,7 @@ impl Contract {
             let Some(checked) = self.functions.get(&*function) else {
                 return Ok(());
             };
-            let schema = &checked.schema;
+            let schema = checked.schema();
             let keys = request.keys();
             refuse(unknown_arguments::of_function(&function, schema, keys))?;
             return report(&function, &checked.problems(text, ""));
@@ -97,12 +88,12 @@ impl Contract {
         if let Some(method) = methods.get(&*function) {
             let beside = Part {
                 name: &class,
-                schema: &constructor.schema,
+                schema: constructor.schema(),
                 keys: request.keys(),
             };
             let inside = Part {
                 name: &function,
-                schema: &method.schema,
+                schema: method.schema(),
                 keys: inner.keys(),
             };
             refuse(unknown_arguments::of_class(beside, inside))?;
@@ -125,40 +116,11 @@ fn refuse(unknown: Option<UnknownArguments>) -> Result<(), String> {
     }
 }
 
-impl Checked {
-    fn new(schema: &Value, patterns: Dialect) -> Self {
-        Self {
-            schema: schema.clone(),
-            patterns,
-            validator: OnceLock::new(),
-        }
-    }
-
-    /// Returns the problems of the arguments in an object. There are none if it is not JSON.
-    fn problems(&self, object: &str, prefix: &str) -> Vec<Problem> {
-        let validator = self
-            .validator
-            .get_or_init(|| Validator::of_peer(&self.schema, self.patterns));
-        match validator {
-            Some(validator) => validator
-                .problems_of_text(object, prefix)
-                .unwrap_or_default(),
-            None => Vec::new(),
-        }
-    }
-}
-
 fn report(member: &str, problems: &[Problem]) -> Result<(), String> {
     if problems.is_empty() {
         Ok(())
     } else {
         Err(list_problems(member, problems))
-    }
-}
-
-impl std::fmt::Debug for Checked {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Checked")
     }
 }
 

@@ -175,5 +175,5 @@ fn unknown<'a>(
 ) -> Failure {
     let mut known: Vec<_> = known.map(|&name| name.to_owned()).collect();
     known.sort_unstable();
-    Failure::validation(unknown_arguments::no_member(owner, kind, name, &known))
+    Failure::validation(unknown_arguments::unknown_member(owner, kind, name, &known))
 }

@@ -5,8 +5,10 @@ mod arguments;
 mod callable;
 mod contract;
 pub mod descriptor;
+mod fields;
 mod find;
 mod floats;
+mod parameters;
 mod plain_arguments;
 mod quickness;
 mod readable;
@@ -17,6 +19,7 @@ mod target;
 pub(crate) mod unknown_arguments;
 mod unknown_variants;
 pub mod validate;
+pub(crate) mod value_types;
 
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};

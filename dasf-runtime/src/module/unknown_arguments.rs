@@ -19,7 +19,7 @@ const MAX_NAME_LENGTH: usize = 100;
 /// The names of the arguments in the schema of a function, method or constructor.
 ///
 /// ```
-/// use dasf_runtime::cli::ArgumentNames;
+/// use dasf_runtime::module::validate::ArgumentNames;
 /// use serde_json::json;
 ///
 /// let schema = json!({"properties": {"func_name": {"const": "add"}, "a": {}}});
@@ -149,7 +149,7 @@ fn check<'k>(
     let first = unknown.next()?;
     let message = match elsewhere(first) {
         Some(hint) => no_argument(function, first, &hint),
-        None => message(function, first, &names.all()),
+        None => unknown_argument(function, first, &names.all()),
     };
     let mut listed = vec![first];
     for key in unknown {
@@ -171,7 +171,7 @@ fn check<'k>(
 
 /// Returns the message for an argument that a function does not have: `add has no argument "bb";
 /// did you mean "b"?`, or the names of all arguments.
-pub(crate) fn message(function: &str, argument: &str, known: &[String]) -> String {
+pub fn unknown_argument(function: &str, argument: &str, known: &[String]) -> String {
     let hint = match (closest(argument, known), known) {
         (Some(closest), _) => format!("did you mean {closest:?}?"),
         (None, []) => "it has no arguments".to_owned(),
@@ -187,7 +187,7 @@ fn no_argument(function: &str, argument: &str, hint: &str) -> String {
 
 /// Returns the message for a function, class or method that does not exist: `the module has no
 /// function "ad"; did you mean "add"?`, or the names of all that exist.
-pub(crate) fn no_member(owner: &str, kind: &str, name: &str, known: &[String]) -> String {
+pub fn unknown_member(owner: &str, kind: &str, name: &str, known: &[String]) -> String {
     let hint = match closest(name, known) {
         Some(closest) => format!("did you mean {closest:?}?"),
         None if known.is_empty() => "it has none".to_owned(),
@@ -254,14 +254,14 @@ mod tests {
                 r#"add has no argument "xyz"; its arguments are a, b, station"#,
             ),
         ] {
-            assert_eq!(message("add", argument, &known), expected);
+            assert_eq!(unknown_argument("add", argument, &known), expected);
         }
         assert_eq!(
-            message("open", "x", &names(&["name"])),
+            unknown_argument("open", "x", &names(&["name"])),
             r#"open has no argument "x"; its argument is name"#
         );
         assert_eq!(
-            message("now", "x", &[]),
+            unknown_argument("now", "x", &[]),
             r#"now has no argument "x"; it has no arguments"#
         );
     }
@@ -276,16 +276,16 @@ mod tests {
             ("twice", "Greeter.twice"),
         ] {
             assert_eq!(
-                no_member("the module", "function", name, &known),
+                unknown_member("the module", "function", name, &known),
                 format!("the module has no function {name:?}; did you mean {meant:?}?")
             );
         }
         assert_eq!(
-            no_member("Greeter", "method", "xyz", &names(&["greet", "twice"])),
+            unknown_member("Greeter", "method", "xyz", &names(&["greet", "twice"])),
             r#"Greeter has no method "xyz"; it has greet, twice"#
         );
         assert_eq!(
-            no_member("the module", "class", "xyz", &[]),
+            unknown_member("the module", "class", "xyz", &[]),
             r#"the module has no class "xyz"; it has none"#
         );
     }
@@ -307,7 +307,7 @@ mod tests {
     #[test]
     fn long_names_and_long_lists_are_cut() {
         let many: Vec<String> = (0..1000).map(|number| format!("f{number}")).collect();
-        let text = message("f", &"z".repeat(1000), &many);
+        let text = unknown_argument("f", &"z".repeat(1000), &many);
         assert!(text.ends_with("f18, f19, …"), "{text}");
         assert!(text.len() < 300, "{text}");
         assert_eq!(list(&many[..20]), many[..20].join(", "));

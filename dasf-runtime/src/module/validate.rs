@@ -19,6 +19,10 @@ use serde_json::Value;
 pub(crate) use dasf_schema::check_json;
 pub use dasf_schema::{Dialect, Problem, list_problems};
 
+pub use super::fields::Fields;
+pub use super::parameters::Parameters;
+pub use super::unknown_arguments::{ArgumentNames, unknown_argument, unknown_member};
+
 use super::{Failure, ModuleError, Output};
 
 /// The maximum number of steps of a check by the schema of another module, which may be made to take

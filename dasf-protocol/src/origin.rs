@@ -1,19 +1,27 @@
-//! Which web pages may use a broker.
+//! Which web pages may use a server, such as a broker.
 //!
 //! Every page that a browser shows can connect to every port that its machine reaches, and may know a token
-//! that somebody typed into another page. The browser tells the origin of the page in the handshake. A page
-//! whose name leads to this machine only after it was loaded has the same origin as the broker. So without a
+//! that somebody typed into another page. The browser tells the origin of the page in its request. A page
+//! whose name leads to this machine only after it was loaded has the same origin as the server. So without a
 //! token, the name that the peer uses is checked, too.
 
 use std::net::IpAddr;
 
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
-
-use crate::refusal::Refusal;
-
-/// The pages that may use a broker.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct AllowedOrigins {
+/// The pages that may use a server.
+///
+/// ```
+/// use dasf_protocol::origin::AllowedOrigins;
+///
+/// let allowed = AllowedOrigins::new("broker", &["https://lab.example.org".to_owned()])?;
+/// let host = Some(&b"broker.example.org"[..]);
+/// assert!(allowed.check_page(Some(b"https://lab.example.org"), host, true).is_ok());
+/// assert!(allowed.check_page(Some(b"https://evil.example"), host, true).is_err());
+/// # Ok::<(), String>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct AllowedOrigins {
+    /// What the server is called in messages.
+    server: &'static str,
     all: bool,
     origins: Vec<String>,
     /// The hosts of the origins, without ports.
@@ -21,12 +29,18 @@ pub(crate) struct AllowedOrigins {
 }
 
 impl AllowedOrigins {
-    /// Reads origins such as `https://lab.example.org`; `*` stands for all.
+    /// Reads origins such as `https://lab.example.org`; `*` stands for all. `server` is what the server is called
+    /// in messages, such as `broker`.
     ///
     /// # Errors
     /// Returns the first text that is not an origin.
-    pub(crate) fn new(origins: &[String]) -> Result<Self, String> {
-        let mut allowed = Self::default();
+    pub fn new(server: &'static str, origins: &[String]) -> Result<Self, String> {
+        let mut allowed = Self {
+            server,
+            all: false,
+            origins: Vec::new(),
+            hosts: Vec::new(),
+        };
         for text in origins {
             let text = text.trim().to_ascii_lowercase();
             match (text.as_str(), text.split_once("://")) {
@@ -34,7 +48,7 @@ impl AllowedOrigins {
                 // The origin of files and of pages in a sandbox.
                 ("null", _) => allowed.origins.push(text),
                 (_, Some((scheme, authority))) if is_authority(scheme, authority) => {
-                    allowed.hosts.push(host(authority).to_owned());
+                    allowed.hosts.push(bare_host(authority).to_owned());
                     allowed.origins.push(text);
                 }
                 _ => return Err(text),
@@ -43,46 +57,60 @@ impl AllowedOrigins {
         Ok(allowed)
     }
 
-    /// Checks whether the page of a request, if it comes from one, may use the broker.
-    pub(crate) fn check_page(&self, headers: &HeaderMap, uses_tls: bool) -> Result<(), Refusal> {
-        if self.all {
-            return Ok(());
-        }
-        let host_header = text(headers, header::HOST);
-        if let Some(origin) = text(headers, header::ORIGIN)
-            && !self.origins.contains(&origin)
-            && !is_origin_of(&origin, host_header.as_deref(), uses_tls)
-        {
-            let reason = format!(
-                "a web page of the origin {origin:?} may not use this broker; start the broker with \
-                 --allow-origin {origin:?} to permit it"
-            );
-            return Err(Refusal::new(StatusCode::FORBIDDEN, reason));
-        }
-        Ok(())
+    /// Returns whether a page of another server may use this one.
+    pub fn allows(&self, origin: &[u8]) -> bool {
+        self.all || self.origins.contains(&lower(origin))
     }
 
-    /// Checks the name by which a request from this machine calls a broker without a token.
-    pub(crate) fn check_name(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let host_header = text(headers, header::HOST);
-        if let Some(name) = host_header.as_deref().map(host)
+    /// Checks whether the page of a request, if it comes from one, may use the server. `origin` and `host` are
+    /// the headers of these names.
+    ///
+    /// # Errors
+    /// Returns the reason for a page that may not.
+    pub fn check_page(
+        &self,
+        origin: Option<&[u8]>,
+        host: Option<&[u8]>,
+        uses_tls: bool,
+    ) -> Result<(), String> {
+        let Some(origin) = origin.filter(|_| !self.all) else {
+            return Ok(());
+        };
+        let (origin, host) = (lower(origin), host.map(lower));
+        if self.origins.contains(&origin) || is_origin_of(&origin, host.as_deref(), uses_tls) {
+            return Ok(());
+        }
+        let server = self.server;
+        Err(format!(
+            "a web page of the origin {origin:?} may not use this {server}; start the {server} with \
+             --allow-origin {origin:?} to permit it"
+        ))
+    }
+
+    /// Checks the name by which a request from this machine calls a server without a token. `host` is the header
+    /// of this name.
+    ///
+    /// # Errors
+    /// Returns the reason for a name that may belong to somebody else.
+    pub fn check_name(&self, host: Option<&[u8]>) -> Result<(), String> {
+        let host_header = host.map(lower);
+        if let Some(name) = host_header.as_deref().map(bare_host)
             && !self.all
             && !is_name_of_this_machine(name)
             && !self.hosts.iter().any(|allowed| allowed == name)
         {
-            let reason = format!(
-                "the host {name:?} is not a name of this machine, and this broker has no token; use \
-                 localhost, or start the broker with --allow-origin https://{name}, or with a token"
-            );
-            return Err(Refusal::new(StatusCode::FORBIDDEN, reason));
+            let server = self.server;
+            return Err(format!(
+                "the host {name:?} is not a name of this machine, and this {server} has no token; use \
+                 localhost, or start the {server} with --allow-origin https://{name}, or with a token"
+            ));
         }
         Ok(())
     }
 }
 
-fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
-    let value = headers.get(name)?.as_bytes();
-    Some(String::from_utf8_lossy(value).to_ascii_lowercase())
+fn lower(text: &[u8]) -> String {
+    String::from_utf8_lossy(text).to_ascii_lowercase()
 }
 
 fn is_authority(scheme: &str, authority: &str) -> bool {
@@ -94,7 +122,7 @@ fn is_authority(scheme: &str, authority: &str) -> bool {
 }
 
 /// Returns the host of a host with a port.
-fn host(authority: &str) -> &str {
+fn bare_host(authority: &str) -> &str {
     match authority.rsplit_once(':') {
         Some((host, port)) if port.bytes().all(|it| it.is_ascii_digit()) => host,
         _ => authority,
@@ -132,25 +160,22 @@ mod tests {
 
     fn check(allowed: &[&str], origin: Option<&str>, host: &str, is_local: bool) -> bool {
         let allowed: Vec<_> = allowed.iter().map(ToString::to_string).collect();
-        let allowed = AllowedOrigins::new(&allowed).unwrap();
-        let mut headers = HeaderMap::new();
-        headers.insert(header::HOST, host.parse().unwrap());
-        if let Some(origin) = origin {
-            headers.insert(header::ORIGIN, origin.parse().unwrap());
-        }
+        let allowed = AllowedOrigins::new("broker", &allowed).unwrap();
+        let host = Some(host.as_bytes());
         let name = || match is_local {
-            true => allowed.check_name(&headers),
+            true => allowed.check_name(host),
             false => Ok(()),
         };
+        let origin = origin.map(str::as_bytes);
         allowed
-            .check_page(&headers, false)
+            .check_page(origin, host, false)
             .and_then(|()| name())
             .is_ok()
     }
 
     #[test]
     fn a_page_of_a_broker_with_tls_came_by_tls() {
-        let allowed = AllowedOrigins::default();
+        let allowed = AllowedOrigins::new("broker", &[]).unwrap();
         for (origin, is_own) in [
             ("https://lab.example.org", true),
             ("https://lab.example.org:443", true),
@@ -158,11 +183,11 @@ mod tests {
             ("http://lab.example.org:443", false),
             ("https://lab.example.org:8443", false),
         ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::HOST, "lab.example.org".parse().unwrap());
-            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            let host = Some(&b"lab.example.org"[..]);
             assert_eq!(
-                allowed.check_page(&headers, true).is_ok(),
+                allowed
+                    .check_page(Some(origin.as_bytes()), host, true)
+                    .is_ok(),
                 is_own,
                 "{origin}"
             );
@@ -257,7 +282,10 @@ mod tests {
             "://x",
             "a b",
         ] {
-            assert!(AllowedOrigins::new(&[wrong.to_owned()]).is_err(), "{wrong}");
+            assert!(
+                AllowedOrigins::new("broker", &[wrong.to_owned()]).is_err(),
+                "{wrong}"
+            );
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The types of values in a JSON schema, for reading the scalars of YAML.
+//! The types of values in a JSON schema, for reading values that are written as texts.
 
 use dasf_protocol::reference::definition;
 use serde_json::Value;
@@ -10,24 +10,24 @@ const MAX_DEPTH: usize = 16;
 
 /// A schema, and the document into which its references point.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(crate) struct Place<'a> {
     document: &'a Value,
     schema: &'a Value,
 }
 
 /// A set of the types of JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Types(u8);
+pub(crate) struct Types(u8);
 
 impl Types {
-    pub(super) const NULL: Self = Self(1);
-    pub(super) const BOOLEAN: Self = Self(1 << 1);
-    pub(super) const INTEGER: Self = Self(1 << 2);
+    pub(crate) const NULL: Self = Self(1);
+    pub(crate) const BOOLEAN: Self = Self(1 << 1);
+    pub(crate) const INTEGER: Self = Self(1 << 2);
     /// A number that is not an integer.
-    pub(super) const FRACTION: Self = Self(1 << 3);
-    pub(super) const TEXT: Self = Self(1 << 4);
-    pub(super) const LIST: Self = Self(1 << 5);
-    pub(super) const OBJECT: Self = Self(1 << 6);
+    pub(crate) const FRACTION: Self = Self(1 << 3);
+    pub(crate) const TEXT: Self = Self(1 << 4);
+    pub(crate) const LIST: Self = Self(1 << 5);
+    pub(crate) const OBJECT: Self = Self(1 << 6);
     const NONE: Self = Self(0);
     const ALL: Self = Self(0x7f);
 
@@ -39,12 +39,12 @@ impl Types {
         Self(self.0 & other.0)
     }
 
-    pub(super) fn meets(self, other: Self) -> bool {
+    pub(crate) fn meets(self, other: Self) -> bool {
         self.and(other) != Self::NONE
     }
 
     /// Returns whether the types are string, or string and null.
-    pub(super) fn are_texts(self) -> bool {
+    pub(crate) fn are_texts(self) -> bool {
         self.meets(Self::TEXT) && self.or(Self::NULL) == Self::TEXT.or(Self::NULL)
     }
 
@@ -82,13 +82,20 @@ impl Types {
 
 /// Returns whether a schema accepts only strings, or only strings and null. Its references point
 /// into the document.
-pub fn takes_texts_only(schema: &Value, document: &Value) -> bool {
+pub(crate) fn takes_texts_only(schema: &Value, document: &Value) -> bool {
     Place { document, schema }.types().are_texts()
+}
+
+/// Returns whether a schema accepts only numbers, texts, booleans and null. Its references point into the
+/// document.
+pub(crate) fn takes_scalars_only(schema: &Value, document: &Value) -> bool {
+    let types = Place { document, schema }.types();
+    !types.meets(Types::LIST.or(Types::OBJECT))
 }
 
 impl<'a> Place<'a> {
     /// Returns the place of a schema that is the document itself.
-    pub(super) fn root(document: &'a Value) -> Self {
+    pub(crate) fn root(document: &'a Value) -> Self {
         Self {
             document,
             schema: document,
@@ -103,7 +110,7 @@ impl<'a> Place<'a> {
     }
 
     /// Returns the types of the values that the schema accepts.
-    pub(super) fn types(&self) -> Types {
+    pub(crate) fn types(&self) -> Types {
         self.types_within(MAX_DEPTH).unwrap_or(Types::ALL)
     }
 
@@ -188,7 +195,7 @@ impl<'a> Place<'a> {
 
     /// Returns the parts of the schema that apply to an object. `has` returns whether the object
     /// has a field, and `is` returns whether the field can have one of these values.
-    pub(super) fn of_object(
+    pub(crate) fn of_object(
         &self,
         has: &impl Fn(&str) -> bool,
         is: &impl Fn(&str, &[&Value]) -> bool,
@@ -213,7 +220,7 @@ impl<'a> Place<'a> {
     }
 
     /// Returns the schemas of a field, in the parts of an object's schema.
-    pub(super) fn field(parts: &[Self], name: &str) -> Vec<Self> {
+    pub(crate) fn field(parts: &[Self], name: &str) -> Vec<Self> {
         let named = parts.iter().filter_map(|part| {
             let field = evaluated_property(part.schema.as_object()?, name)?;
             Some(part.at(field))
@@ -230,12 +237,12 @@ impl<'a> Place<'a> {
     }
 
     /// Returns the parts of the schema that apply to a list.
-    pub(super) fn of_list(&self) -> Vec<Self> {
+    pub(crate) fn of_list(&self) -> Vec<Self> {
         self.parts(&[&|branch| branch.types().meets(Types::LIST)])
     }
 
     /// Returns the schema of an item, in a part for lists.
-    pub(super) fn item(&self, index: usize) -> Option<Self> {
+    pub(crate) fn item(&self, index: usize) -> Option<Self> {
         let schema = self.schema;
         let (tuple, rest) = match (&schema["prefixItems"], &schema["items"]) {
             (Value::Array(tuple), _) => (Some(tuple), schema.get("items")),
