@@ -3,6 +3,7 @@
 mod api;
 mod call;
 mod dead;
+mod gateway;
 mod generate;
 mod job;
 mod job_list;
@@ -53,6 +54,7 @@ fn run() -> Result<(), Error> {
         Command::Result(options) => job::result(connection, options),
         Command::Cancel(options) => job::cancel(connection, options),
         Command::Forget(options) => job::forget(connection, options),
+        Command::Gateway(options) => gateway::run(connection, options),
         Command::Generate(options) => generate::run(connection, options),
     }
 }

@@ -81,8 +81,55 @@ $id is what 'dasf submit' printed. A function that runs is not told; use 'dasf c
     /// List, show, send again or drop requests that ended the modules that ran them
     #[command(subcommand)]
     Dead(Dead),
+    /// Serve the modules over HTTP, for callers without a client
+    Gateway(Gateway),
     /// Generate a typed client in Rust, Python or TypeScript
     Generate(Generate),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dasf gateway --websocket-url wss://broker.example.org/ws --listen 127.0.0.1:8090
+  dasf gateway --mqtt-url wss://broker.example.org/mqtt --mqtt-user ada
+  curl http://127.0.0.1:8090/api/arithmetic/add --json '{\"a\": 1}'
+
+Callers use their own tokens, in the header Authorization. The option --token is for callers without one. \
+dasf-broker serves the same on its own port.")]
+pub(crate) struct Gateway {
+    /// Address and port to listen on; port 0 stands for any free port
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:8090")]
+    pub(crate) listen: std::net::SocketAddr,
+
+    /// Listen on an address that other machines reach, although HTTP shows tokens to the network: behind a
+    /// reverse proxy that ends TLS
+    #[arg(long)]
+    pub(crate) insecure: bool,
+
+    /// Origin of web pages that may use the gateway, with its scheme and port; * stands for all origins. May be
+    /// given several times
+    #[arg(long, value_name = "ORIGIN")]
+    pub(crate) allow_origin: Vec<String>,
+
+    /// Time that a call may take if its caller names none: seconds, or a time such as 5m or 2h
+    #[arg(long, value_name = "TIME", default_value = "60")]
+    pub(crate) timeout: TimeLimit,
+
+    /// Largest body of a request, in bytes [default: 67108864]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) max_body_size: Option<usize>,
+
+    /// Largest number of requests of one user at a time [default: 1024]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_calls_per_user: Option<usize>,
+
+    /// Largest number of event streams at a time [default: 4096]
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max_event_streams: Option<usize>,
+
+    /// Topics whose modules are listed if the broker keeps no list
+    #[arg(value_name = "TOPIC")]
+    pub(crate) topics: Vec<String>,
 }
 
 #[derive(Debug, Args)]
