@@ -1,11 +1,13 @@
 //! The settings, the start and the end of a broker.
 
+use std::fmt;
 use std::future::pending;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -68,7 +70,18 @@ pub struct Builder {
     offers_links: bool,
     data_dir: Option<PathBuf>,
     topics: Vec<(String, TopicSettings)>,
+    http: Option<Http>,
     limits: Limits,
+}
+
+/// Makes the routes for requests that are not for the broker itself.
+#[derive(Clone)]
+struct Http(Arc<dyn Fn(&str) -> Router + Send + Sync>);
+
+impl fmt::Debug for Http {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Http").finish_non_exhaustive()
+    }
 }
 
 /// Where the configuration of a broker comes from.
@@ -101,12 +114,40 @@ impl Default for Builder {
             offers_links: true,
             data_dir: None,
             topics: Vec::new(),
+            http: None,
             limits: Limits::default(),
         }
     }
 }
 
 impl Builder {
+    /// Answers the requests of HTTP that are not for the broker itself with other routes: a gateway to the modules,
+    /// for example. `routes` gets the URL at which this process reaches the broker: [`Broker::url`], or a port of
+    /// its own on this machine if the broker has [TLS](Self::tls).
+    ///
+    /// The broker checks the origins of pages. The routes must check everything else; a gateway logs in at the
+    /// broker with the token of each request. The path `/api/topics`, and those below it, below `/api/dead` and
+    /// `/api/reload`, stay those of the broker.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), dasf_broker::StartError> {
+    /// use axum::{Router, routing::get};
+    ///
+    /// let broker = dasf_broker::Broker::builder()
+    ///     .bind(([127, 0, 0, 1], 0).into())
+    ///     .http(|_url| Router::new().route("/api", get(async || "no modules")))
+    ///     .start()
+    ///     .await?;
+    /// # broker.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn http(mut self, routes: impl Fn(&str) -> Router + Send + Sync + 'static) -> Self {
+        self.http = Some(Http(Arc::new(routes)));
+        self
+    }
+
     /// Sets the address to listen on. Port 0 stands for any free port. Default: `127.0.0.1:8080`,
     /// which only programs on this machine can reach. An address that other machines reach needs
     /// [`tls`](Self::tls) and a [`token`](Self::token), or [`insecure`](Self::insecure).
@@ -379,6 +420,7 @@ impl Builder {
             offers_links,
             data_dir,
             topics,
+            http,
             mut limits,
         } = self;
         for (pattern, settings) in topics {
@@ -460,7 +502,26 @@ impl Builder {
         if let Some(tls) = &tls {
             tasks.spawn(tls.clone().watch(shutdown.clone()));
         }
+        // The certificate has the name of the broker, which need not lead here.
+        let inner = match (&http, &tls) {
+            (Some(_), Some(_)) => {
+                let address = (Ipv4Addr::LOCALHOST, 0).into();
+                let bound = TcpListener::bind(address).await;
+                let listener = bound.map_err(|source| StartError::Bind { address, source })?;
+                let bound = listener.local_addr();
+                Some((
+                    bound.map_err(|source| StartError::Bind { address, source })?,
+                    listener,
+                ))
+            }
+            _ => None,
+        };
+        let http = http.map(|Http(routes)| match &inner {
+            Some((address, _)) => routes(&url(*address, false)),
+            None => routes(&url(address, false)),
+        });
         let server = Arc::new(Server {
+            http,
             hub: hub.clone(),
             access: access.clone(),
             allowed_origins,
@@ -473,7 +534,17 @@ impl Builder {
             tasks: tasks.clone(),
         });
         let service = router(server).into_make_service_with_connect_info::<ConnectionHandle>();
-        let listener = Listener::new(listener, tls.clone(), hub.clone());
+        if let Some((_, listener)) = inner {
+            let listener = Listener::new(listener, None, hub.clone(), shutdown.clone());
+            let serving = axum::serve(listener, service.clone())
+                .with_graceful_shutdown(shutdown.clone().cancelled_owned());
+            tasks.spawn(async move {
+                if let Err(error) = serving.await {
+                    warn!("stopped accepting connections of this process: {error}");
+                }
+            });
+        }
+        let listener = Listener::new(listener, tls.clone(), hub.clone(), shutdown.clone());
         let serving = axum::serve(listener, service)
             .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         let serving = tokio::spawn(async move {
@@ -493,6 +564,17 @@ impl Builder {
             shutdown: shutdown.drop_guard(),
         })
     }
+}
+
+/// Returns the base URL of a broker that listens on an address.
+fn url(address: SocketAddr, has_tls: bool) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let scheme = if has_tls { "wss" } else { "ws" };
+    format!("{scheme}://{}/ws", SocketAddr::new(ip, address.port()))
 }
 
 /// Checks whether a broker may listen on an address.
@@ -586,13 +668,7 @@ impl Broker {
     /// For a broker that listens on all addresses of the machine, the URL contains the local address.
     /// On other machines, use the name of this machine instead. With TLS, use a name in the certificate.
     pub fn url(&self) -> String {
-        let ip = match self.address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        let scheme = if self.tls.is_some() { "wss" } else { "ws" };
-        format!("{scheme}://{}/ws", SocketAddr::new(ip, self.address.port()))
+        url(self.address, self.tls.is_some())
     }
 
     /// Reads the files of the certificate and its key again, if the broker has [TLS](Builder::tls). New

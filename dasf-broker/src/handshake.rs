@@ -16,6 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tokio_util::task::task_tracker::TaskTrackerToken;
+use tower_service::Service;
 use tracing::{debug, info};
 
 use crate::access::{Access, Caller, Right, SUBPROTOCOL};
@@ -25,7 +26,7 @@ use crate::listener::ConnectionHandle;
 use crate::log::Line;
 use crate::network::{Connections, Counted};
 use crate::refusal::Refusal;
-use crate::route::{Query, Route};
+use crate::route::{Query, Route, RouteError, Seen};
 use crate::topic::{HoldOption, Listener};
 use crate::topic_settings::TopicRule;
 use crate::websocket::{
@@ -67,6 +68,17 @@ const HOLD: HeaderName = HeaderName::from_static(hold::HOLD);
 /// The header with the number of messages that the topic held before. It is missing if it held none.
 const HELD: HeaderName = HeaderName::from_static(hold::HELD);
 
+/// Returns whether a request is for the broker itself. A page about the state of a topic `api` would hide the
+/// other routes below `/api`.
+fn is_own(route: &Result<Route, RouteError>, path: &str) -> bool {
+    let first = || path.split('/').find(|segment| !segment.is_empty());
+    match route {
+        Err(RouteError::Unknown) => false,
+        Ok(Route::Seen(Seen::Status(_) | Seen::Ping(_))) => first() != Some("api"),
+        _ => true,
+    }
+}
+
 fn bytes(headers: &HeaderMap, name: HeaderName) -> Option<&[u8]> {
     headers.get(name).map(HeaderValue::as_bytes)
 }
@@ -85,6 +97,8 @@ pub(crate) struct Server {
     pub(crate) connections: Arc<Connections>,
     pub(crate) shutdown: CancellationToken,
     pub(crate) tasks: TaskTracker,
+    /// Answers requests that are not for the broker itself.
+    pub(crate) http: Option<Router>,
 }
 
 /// The place of a WebSocket in the limits.
@@ -92,6 +106,19 @@ pub(crate) struct Slot {
     _counted: Counted,
     _of_user: Option<account::Counted>,
     _permit: OwnedSemaphorePermit,
+}
+
+/// The place of a connection with requests of HTTP in the limits.
+#[derive(Debug)]
+pub(crate) struct HttpSlot {
+    _place: Option<(Counted, OwnedSemaphorePermit)>,
+}
+
+impl HttpSlot {
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self { _place: None }
+    }
 }
 
 /// Returns the service of all paths. It does not use the router of axum: base URLs that end in a
@@ -138,8 +165,13 @@ impl Server {
         if connection.lacks_tls() {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, NEEDS_TLS));
         }
+        let route = match (Route::parse(request.uri().path()), &self.http) {
+            (route, Some(http)) if !is_own(&route, request.uri().path()) => {
+                return self.serve_http(http.clone(), &connection, request).await;
+            }
+            (route, _) => route?,
+        };
         let (mut parts, _) = request.into_parts();
-        let route = Route::parse(parts.uri.path())?;
         if route == Route::Health {
             return self.health();
         }
@@ -252,16 +284,60 @@ impl Server {
         }
     }
 
+    /// Answers a request that is not for the broker itself. The routes find out who sends it, because they log in
+    /// at the broker with his token.
+    async fn serve_http(
+        &self,
+        mut http: Router,
+        connection: &ConnectionHandle,
+        request: Request,
+    ) -> Result<Response, Refusal> {
+        let (parts, body) = request.into_parts();
+        let origins = &self.allowed_origins;
+        let foreign = |reason| Refusal::new(StatusCode::FORBIDDEN, reason);
+        let host = bytes(&parts.headers, header::HOST);
+        let page = origins.check_page(bytes(&parts.headers, header::ORIGIN), host, self.uses_tls);
+        page.map_err(foreign)?;
+        let needs_no_token = match self.access.authenticate(&parts) {
+            Ok(caller) => self.access.is_without_token(&caller),
+            Err(_) => false,
+        };
+        if connection.is_local() && needs_no_token {
+            origins.check_name(host).map_err(foreign)?;
+        }
+        let slot = || {
+            self.shared_slot(connection)
+                .map(|it| HttpSlot { _place: Some(it) })
+        };
+        let _running = connection.begin_request(slot)?;
+        // A router is always ready.
+        let answered = http.call(Request::from_parts(parts, body)).await;
+        Ok(answered.unwrap_or_else(|never| match never {}))
+    }
+
     /// Takes a place for a WebSocket.
     pub(crate) fn slot(
         &self,
         connection: &ConnectionHandle,
         caller: &Caller,
     ) -> Result<Slot, Refusal> {
-        let limits = &self.hub.limits;
         let account = caller.account();
         let of_user = account.map(|account| account.count(Thing::Connection, 0));
         let of_user = of_user.transpose()?;
+        let (counted, permit) = self.shared_slot(connection)?;
+        Ok(Slot {
+            _counted: counted,
+            _of_user: of_user,
+            _permit: permit,
+        })
+    }
+
+    /// Takes a place among all connections, and among those of an address.
+    fn shared_slot(
+        &self,
+        connection: &ConnectionHandle,
+    ) -> Result<(Counted, OwnedSemaphorePermit), Refusal> {
+        let limits = &self.hub.limits;
         let Ok(permit) = self.slots.clone().try_acquire_owned() else {
             let max = limits.max_connections;
             let reason = format!(
@@ -278,11 +354,7 @@ impl Server {
             );
             return Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, reason));
         };
-        Ok(Slot {
-            _counted: counted,
-            _of_user: of_user,
-            _permit: permit,
-        })
+        Ok((counted, permit))
     }
 
     /// Returns the number of open WebSockets.

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,15 +14,20 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use tokio::time::{Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tracing::debug;
 
+use crate::handshake::HttpSlot;
 use crate::hub::Hub;
 use crate::places::{Place, Places};
 use crate::tls::{self, Tls};
 
 /// The time after which a connection must be a WebSocket.
 pub(crate) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The time in which a connection with requests of HTTP must send its next one, or read the answer.
+pub(crate) const HTTP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The largest number of connections that the broker reads on after the last frame to their peers.
 const MAX_LINGERING: usize = 64;
@@ -40,11 +45,18 @@ pub(crate) struct Listener {
     lingering: Arc<Semaphore>,
     tls: Option<Arc<Tls>>,
     hub: Arc<Hub>,
+    shutdown: CancellationToken,
 }
 
 impl Listener {
-    pub(crate) fn new(listener: TcpListener, tls: Option<Arc<Tls>>, hub: Arc<Hub>) -> Self {
+    pub(crate) fn new(
+        listener: TcpListener,
+        tls: Option<Arc<Tls>>,
+        hub: Arc<Hub>,
+        shutdown: CancellationToken,
+    ) -> Self {
         Self {
+            shutdown,
             listener,
             places: Places::new(hub.limits.max_handshakes),
             lingering: Arc::new(Semaphore::new(MAX_LINGERING)),
@@ -68,7 +80,9 @@ impl serve::Listener for Listener {
             stream: Some(stream),
             handshake: Some(Handshake {
                 deadline: Box::pin(sleep(HANDSHAKE_TIMEOUT)),
-                place: self.places.take(address.ip()),
+                place: Some(self.places.take(address.ip())),
+                shutdown: self.shutdown.clone(),
+                stopping: None,
             }),
             lingering: self.lingering.clone(),
             handle: ConnectionHandle {
@@ -100,6 +114,10 @@ struct ConnectionFlags {
     upgraded: AtomicBool,
     lingers_on_close: AtomicBool,
     lacks_tls: AtomicBool,
+    /// The number of requests of HTTP that run.
+    requests: AtomicUsize,
+    /// The place of a connection that has sent a request of HTTP.
+    http: OnceLock<HttpSlot>,
     traffic: Arc<Traffic>,
 }
 
@@ -132,6 +150,23 @@ impl ConnectionHandle {
     /// Marks the connection as a WebSocket, which has no deadline.
     pub(crate) fn set_upgraded(&self) {
         self.flags.upgraded.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes a request of HTTP, whose answer may take as long as it likes. The connection has a slot of its own
+    /// from its first request on.
+    ///
+    /// # Errors
+    /// Those of `slot`.
+    pub(crate) fn begin_request<E>(
+        &self,
+        slot: impl FnOnce() -> Result<HttpSlot, E>,
+    ) -> Result<RunningRequest, E> {
+        if self.flags.http.get().is_none() {
+            // A connection has one request at a time.
+            let _ = self.flags.http.set(slot()?);
+        }
+        self.flags.requests.fetch_add(1, Ordering::Relaxed);
+        Ok(RunningRequest(self.flags.clone()))
     }
 
     #[cfg(feature = "tls")]
@@ -167,6 +202,16 @@ impl ConnectionHandle {
     }
 }
 
+/// A request of HTTP that runs. While it does, its connection has no deadline.
+#[derive(Debug)]
+pub(crate) struct RunningRequest(Arc<ConnectionFlags>);
+
+impl Drop for RunningRequest {
+    fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Connected<IncomingStream<'_, Listener>> for ConnectionHandle {
     fn connect_info(stream: IncomingStream<'_, Listener>) -> Self {
         stream.io().handle().clone()
@@ -188,7 +233,18 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 struct Handshake {
     deadline: Pin<Box<Sleep>>,
-    place: Place,
+    /// `None` as soon as the connection has a slot for requests of HTTP.
+    place: Option<Place>,
+    shutdown: CancellationToken,
+    /// The end of the broker, for a connection with requests of HTTP.
+    stopping: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl Handshake {
+    /// Gives a connection with requests of HTTP more time.
+    fn restart(&mut self) {
+        self.deadline.as_mut().reset(Instant::now() + HTTP_TIMEOUT);
+    }
 }
 
 impl Connection {
@@ -220,15 +276,39 @@ impl Connection {
         };
         if self.handle.flags.upgraded.load(Ordering::Relaxed) {
             self.handshake = None;
-        } else if handshake.deadline.as_mut().poll(cx).is_ready() {
+            return Ok(());
+        }
+        if self.handle.flags.http.get().is_some() {
+            handshake.place = None;
+            let shutdown = &handshake.shutdown;
+            let stopping = handshake
+                .stopping
+                .get_or_insert_with(|| Box::pin(shutdown.clone().cancelled_owned()));
+            if stopping.as_mut().poll(cx).is_ready() {
+                return Err(io::ErrorKind::ConnectionAborted.into());
+            }
+            if self.handle.flags.requests.load(Ordering::Relaxed) > 0 {
+                handshake.restart();
+                return Ok(());
+            }
+        }
+        if handshake.deadline.as_mut().poll(cx).is_ready() {
             return Err(io::ErrorKind::TimedOut.into());
-        } else if handshake.place.is_lost(cx.waker()) {
+        }
+        if let Some(place) = &handshake.place
+            && place.is_lost(cx.waker())
+        {
             return Err(io::ErrorKind::ConnectionAborted.into());
         }
         Ok(())
     }
 
-    fn count_written(&self, bytes: usize) -> usize {
+    fn count_written(&mut self, bytes: usize) -> usize {
+        if let Some(handshake) = &mut self.handshake
+            && handshake.place.is_none()
+        {
+            handshake.restart();
+        }
         self.handle.flags.traffic.add_written(bytes);
         bytes
     }
@@ -314,14 +394,14 @@ mod tests {
     use super::*;
     use crate::limits::Limits;
     use axum::serve::Listener as _;
-    use tokio::time::Instant;
 
     fn listener(listener: TcpListener, max_handshakes: usize) -> Listener {
         let limits = Limits {
             max_handshakes,
             ..Limits::default()
         };
-        Listener::new(listener, None, Arc::new(Hub::new(limits)))
+        let hub = Arc::new(Hub::new(limits));
+        Listener::new(listener, None, hub, CancellationToken::new())
     }
 
     async fn connection() -> (TcpStream, tls::Stream) {
@@ -383,6 +463,23 @@ mod tests {
             peer.write_u8(7).await.unwrap();
             assert_eq!(connection.read_u8().await.unwrap(), 7);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_may_take_long_and_the_next_one_may_not() {
+        let (mut peer, mut connection) = connection().await;
+        let slot = || Ok::<_, ()>(HttpSlot::for_tests());
+        let running = connection.handle().begin_request(slot).unwrap();
+        let waiting = timeout(HTTP_TIMEOUT * 10, connection.read_u8()).await;
+        assert!(waiting.is_err());
+        drop(running);
+        // The answer is a use of the connection.
+        connection.write_u8(7).await.unwrap();
+        assert_eq!(peer.read_u8().await.unwrap(), 7);
+        let answered = Instant::now();
+        let error = connection.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert_eq!(answered.elapsed().as_secs(), HTTP_TIMEOUT.as_secs());
     }
 
     #[tokio::test(start_paused = true)]

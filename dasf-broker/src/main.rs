@@ -1,5 +1,7 @@
 //! The program `dasf-broker`.
 
+#[cfg(feature = "gateway")]
+mod gateway;
 mod users;
 
 use std::fmt::Display;
@@ -88,6 +90,11 @@ struct Arguments {
     /// Directory in which the broker keeps messages and subscriptions; without it, it keeps them in memory
     #[arg(long, value_name = "DIR", env = "DASF_BROKER_DATA_DIR")]
     data_dir: Option<PathBuf>,
+
+    /// Do not serve the modules over HTTP below /api
+    #[cfg(feature = "gateway")]
+    #[arg(long)]
+    no_gateway: bool,
 
     /// Level of the log on standard error: off, error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
@@ -245,8 +252,14 @@ impl Arguments {
             builder.tls(certificate, key)
         });
         let builder = set(builder, self.data_dir, Builder::data_dir);
-        let origins = self.allow_origin.into_iter();
-        let builder = origins.fold(builder, Builder::allow_origin);
+        let origins = self.allow_origin;
+        let allowed = origins.clone().into_iter();
+        let builder = allowed.fold(builder, Builder::allow_origin);
+        #[cfg(feature = "gateway")]
+        let builder = match self.no_gateway {
+            true => builder,
+            false => builder.http(move |url| gateway::routes(url, &origins)),
+        };
         let builder = set(builder, limits.max_frame_size, Builder::max_frame_size);
         let builder = set(builder, limits.max_connections, Builder::max_connections);
         let builder = set(
@@ -368,7 +381,9 @@ fn main() -> ExitCode {
             .exit(),
     }
     // Libraries log whole handshakes at level trace, and these contain tokens.
-    let filter = Targets::new().with_target("dasf_broker", arguments.log_level);
+    let filter = Targets::new()
+        .with_target("dasf_broker", arguments.log_level)
+        .with_target("dasf_gateway", arguments.log_level);
     // See <https://no-color.org>.
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     // A log that nobody reads must not stop the broker.

@@ -54,6 +54,7 @@ pub(crate) async fn read(
     })
 }
 
+#[allow(clippy::needless_pass_by_value)] // for map_err
 fn broken(error: axum::Error) -> Problem {
     Problem::new(
         Kind::BadRequest,

@@ -285,7 +285,7 @@ impl<'d> Member<'d> {
                 function.push(name, value.get());
             }
             let json = function.end();
-            self.check(self.parameters, &json, |path| pointer(path))?;
+            self.check(self.parameters, &json, pointer)?;
             return raw(json);
         };
         let mut request = Object::named(CLASS_NAME, class);

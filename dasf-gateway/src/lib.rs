@@ -1,4 +1,4 @@
-//! HTTP, OpenAPI and a page for DASF modules, in front of any message broker.
+//! HTTP, `OpenAPI` and a page for DASF modules, in front of any message broker.
 
 mod body;
 mod description;

@@ -123,7 +123,10 @@ pub(crate) struct Offending {
 
 /// The reason why a request has no result.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Problem {
+pub(crate) struct Problem(Box<Parts>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Parts {
     kind: Kind,
     detail: String,
     errors: Vec<Offending>,
@@ -133,25 +136,24 @@ pub(crate) struct Problem {
 
 impl Problem {
     pub(crate) fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Parts {
             kind,
             detail: detail.into(),
             errors: Vec::new(),
             more: Map::new(),
-        }
+        }))
     }
 
     /// Returns the problem of arguments that are not valid.
     pub(crate) fn invalid(detail: impl Into<String>, errors: Vec<Offending>) -> Self {
-        Self {
-            errors,
-            ..Self::new(Kind::InvalidArguments, detail)
-        }
+        let mut problem = Self::new(Kind::InvalidArguments, detail);
+        problem.0.errors = errors;
+        problem
     }
 
     #[cfg(test)]
     pub(crate) fn kind(&self) -> Kind {
-        self.kind
+        self.0.kind
     }
 
     /// Returns the problem of a call that had no answer within a time.
@@ -164,18 +166,18 @@ impl Problem {
 
     /// Returns the document.
     pub(crate) fn document(&self) -> Value {
-        let (name, title) = self.kind.words();
+        let (name, title) = self.0.kind.words();
         let mut document = Map::new();
         document.insert("type".to_owned(), format!("urn:dasf:problem:{name}").into());
         document.insert("title".to_owned(), title.into());
-        document.insert("status".to_owned(), self.kind.status().as_u16().into());
-        document.insert("detail".to_owned(), self.detail.as_str().into());
-        if !self.errors.is_empty() {
-            let errors = self.errors.iter();
+        document.insert("status".to_owned(), self.0.kind.status().as_u16().into());
+        document.insert("detail".to_owned(), self.0.detail.as_str().into());
+        if !self.0.errors.is_empty() {
+            let errors = self.0.errors.iter();
             let errors = errors.map(|it| json!({"path": it.path, "detail": it.detail}));
             document.insert("errors".to_owned(), errors.collect());
         }
-        document.extend(self.more.clone());
+        document.extend(self.0.more.clone());
         Value::Object(document)
     }
 }
@@ -184,13 +186,13 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let body = self.document().to_string();
         let mut response = Response::new(Body::from(body));
-        *response.status_mut() = self.kind.status();
+        *response.status_mut() = self.0.kind.status();
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        match self.kind {
+        match self.0.kind {
             Kind::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
@@ -212,7 +214,7 @@ impl From<ModuleFailure> for Problem {
             _ => Kind::Failed,
         };
         let mut problem = Self::new(kind, failure.to_string());
-        let more = &mut problem.more;
+        let more = &mut problem.0.more;
         if let Some(kind) = failure.kind() {
             more.insert("kind".to_owned(), kind_name(kind).into());
         }

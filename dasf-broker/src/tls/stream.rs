@@ -240,6 +240,8 @@ mod tests {
     use tokio::net::{TcpListener, TcpStream};
     use tokio::time::{Instant, timeout};
 
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
     use crate::limits::Limits;
     use crate::listener::{HANDSHAKE_TIMEOUT, Listener};
@@ -253,7 +255,7 @@ mod tests {
         let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = socket.local_addr().unwrap();
         let hub = Arc::new(Hub::new(Limits::default()));
-        let mut listener = Listener::new(socket, Some(tls), hub);
+        let mut listener = Listener::new(socket, Some(tls), hub, CancellationToken::new());
         let mut peer = TcpStream::connect(address).await.unwrap();
         peer.write_all(bytes).await.unwrap();
         // The listener does not wait for the peer.

@@ -45,10 +45,8 @@ pub async fn gateway_at(address: Address, options: Options) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let serving = async move {
-        gateway
-            .serve(listener, std::future::pending())
-            .await
-            .unwrap()
+        let served = gateway.serve(listener, std::future::pending()).await;
+        served.unwrap();
     };
     Served {
         broker: None,
