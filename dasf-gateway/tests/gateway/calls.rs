@@ -1,9 +1,11 @@
 //! Calls, descriptions and their mistakes.
 
 use dasf_examples::{arithmetic, reference};
+use dasf_test_support::soon;
 use serde_json::json;
 
-use crate::support::gateway;
+use crate::http::Answer;
+use crate::support::{Served, gateway};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_function_is_called_with_json_and_with_a_query() {
@@ -28,16 +30,137 @@ async fn a_function_is_called_with_json_and_with_a_query() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_offending_value_has_its_path() {
+async fn no_digit_is_lost() {
+    let served = gateway().await;
+    let _module = served.listen("digits", digits::module().unwrap()).await;
+    for number in [
+        "12345678901234567890",
+        "0.1000000000000000055511151231257827",
+        "1.50",
+    ] {
+        let request = served.request("POST", "/api/digits/same");
+        let answer = request
+            .body(format!("{{\"number\": {number}}}"))
+            .send()
+            .await;
+        assert_eq!((answer.status, answer.text().as_str()), (200, number));
+    }
+    let request = served.request("POST", "/api/digits/same");
+    let answer = request
+        .body(r#"{"number": "Gr\u00fc\u00dfe"}"#)
+        .send()
+        .await;
+    assert_eq!(answer.json(), json!("Grüße"));
+}
+
+#[dasf::module(main = false)]
+mod digits {
+    use serde_json::value::RawValue;
+
+    /// Return what was sent.
+    #[dasf::function]
+    fn same(number: Box<RawValue>) -> Box<RawValue> {
+        number
+    }
+}
+
+/// The first of two modules on one topic.
+#[dasf::module(main = false)]
+mod before {
+    /// Return what was sent.
+    #[dasf::function]
+    fn old(a: i64) -> i64 {
+        a
+    }
+}
+
+/// The second of two modules on one topic.
+#[dasf::module(main = false)]
+mod after {
+    /// Return what was sent.
+    #[dasf::function]
+    fn old(a: String) -> String {
+        a
+    }
+
+    /// Return five.
+    #[dasf::function]
+    fn added() -> i64 {
+        5
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_module_may_come_back_with_another_description() {
+    let served = gateway().await;
+    let module = served.listen("changing", before::module().unwrap()).await;
+    assert_eq!(
+        served
+            .post("/api/changing/old", &json!({"a": 1}))
+            .await
+            .status,
+        200
+    );
+    served.get("/api/changing/added").await.problem(404);
+    module.shutdown().await;
+    let _module = served.listen("changing", after::module().unwrap()).await;
+    let new = until(&served, "/api/changing/added", 200).await;
+    assert_eq!(new.json(), json!(5));
+    let answer = served
+        .post("/api/changing/old", &json!({"a": "text"}))
+        .await;
+    assert_eq!((answer.status, answer.json()), (200, json!("text")));
+}
+
+/// Asks until the answer has a status. A description of less than a second counts as new.
+async fn until(served: &Served, path: &str, status: u16) -> Answer {
+    let asking = async {
+        loop {
+            let answer = served.get(path).await;
+            if answer.status == status {
+                return answer;
+            }
+        }
+    };
+    soon("the new description", asking).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn modules_and_what_they_do_are_listed() {
     let served = gateway().await;
     let _module = served
         .listen("reference", reference::module().unwrap())
         .await;
-    let answer = served
-        .post("/api/reference/add", &json!({"a": "x", "b": 0.5}))
-        .await;
-    answer.problem(400);
-    let errors = &answer.json()["errors"];
-    assert_eq!(errors[0]["path"], "/a", "{errors}");
-    assert_eq!(errors[1]["path"], "/b", "{errors}");
+    let modules = served.get("/api").await.json();
+    let module = &modules["modules"][0];
+    assert_eq!(module["topic"], "reference");
+    assert_eq!(module["instances"], 1);
+    assert_eq!(module["name"], "reference");
+    assert!(
+        module["host"].is_string() && module["since"].is_string(),
+        "{module}"
+    );
+    let document = served.get("/api/reference").await.json();
+    assert_eq!(document["topic"], "reference");
+    let functions = document["functions"].as_array().unwrap();
+    let function = |name: &str| functions.iter().find(|it| it["name"] == name).unwrap();
+    let add = function("add");
+    assert_eq!(add["reports_progress"], false);
+    assert_eq!(add["parameters"]["required"], json!(["a"]));
+    assert_eq!(add["parameters"]["properties"]["b"]["default"], 2);
+    assert!(add["parameters"]["properties"].get("func_name").is_none());
+    assert_eq!(add["returns"]["type"], "integer");
+    let slow = function("slow");
+    assert_eq!(slow["reports_progress"], true);
+    assert!(
+        slow["parameters"]["properties"].get("reporter").is_none(),
+        "{slow}"
+    );
+    let class = &document["classes"][0];
+    assert_eq!(class["name"], "Greeter");
+    assert_eq!(class["methods"][0]["name"], "greet");
+    assert_eq!(
+        class["parameters"]["properties"]["greeting"]["default"],
+        "Hi"
+    );
 }

@@ -56,6 +56,8 @@ pub struct Request {
     path: String,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
+    /// The size of the body that the request announces, if it is another one.
+    announced: Option<usize>,
 }
 
 impl Request {
@@ -66,6 +68,7 @@ impl Request {
             path: path.to_owned(),
             headers: Vec::new(),
             body: Vec::new(),
+            announced: None,
         }
     }
 
@@ -79,12 +82,19 @@ impl Request {
         self
     }
 
-    /// Returns the bytes of the request.
+    /// Announces a body of another size than that which is sent.
+    pub fn announce(mut self, size: usize) -> Self {
+        self.announced = Some(size);
+        self
+    }
+
+    /// Returns the bytes before the body.
     fn head(&self) -> String {
         let mut head = format!(
             "{} {} HTTP/1.1\r\nconnection: close\r\n",
             self.method, self.path
         );
+        let size = self.announced.unwrap_or(self.body.len());
         let mut has_host = false;
         for (name, value) in &self.headers {
             has_host |= name == "host";
@@ -93,7 +103,7 @@ impl Request {
         if !has_host {
             head += &format!("host: {}\r\n", self.address);
         }
-        head + &format!("content-length: {}\r\n\r\n", self.body.len())
+        head + &format!("content-length: {size}\r\n\r\n")
     }
 
     /// Sends the request, and reads the head of its answer.

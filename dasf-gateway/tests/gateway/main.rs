@@ -9,5 +9,8 @@
 )]
 
 mod calls;
+mod events;
 mod http;
+mod jobs;
+mod statuses;
 mod support;
