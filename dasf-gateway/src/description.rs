@@ -13,7 +13,10 @@ use dasf_runtime::module::validate::{
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use crate::definitions::Definitions;
+use crate::forms::ResultForms;
 use crate::problem::{Kind, Offending, Problem, pointer};
+use crate::signature::Signature;
 
 /// The keys of requests that are not arguments.
 const FUNCTION_NAME: &str = "func_name";
@@ -92,6 +95,14 @@ impl Description {
     pub(crate) fn version(&self) -> Option<&str> {
         let extensions = self.info.x_dasf.as_ref()?;
         extensions.module_version.as_deref()
+    }
+
+    pub(crate) fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    pub(crate) fn info(&self) -> &ApiInfo {
+        &self.info
     }
 
     /// Finds a function.
@@ -251,25 +262,51 @@ impl<'d> Member<'d> {
         }
     }
 
-    /// Returns whether texts can stand for all arguments.
-    pub(crate) fn has_scalars_only(&self) -> bool {
-        let constructor = self.class.is_none_or(|(_, it)| it.are_scalars());
-        constructor && self.parameters.are_scalars()
+    /// Returns whether a query can hold all arguments.
+    pub(crate) fn fits_a_query(&self) -> bool {
+        let constructor = self.class.is_none_or(|(_, it)| it.fit_a_query());
+        constructor && self.parameters.fit_a_query()
     }
 
-    /// Returns the arguments that pairs of names and texts stand for.
+    /// Returns the arguments in the forms that they can have, with the definitions of their schemas.
+    pub(crate) fn signature(
+        &self,
+        description: &'d Description,
+    ) -> Result<(Definitions<'d>, Signature<'d>), Problem> {
+        let class = self.class.map(|(name, _)| name);
+        let found = Signature::find(&description.info, class, self.name);
+        found.ok_or_else(|| Problem::new(Kind::Internal, "the description has changed"))
+    }
+
+    /// Returns the forms that the result can have.
+    pub(crate) fn result_forms(
+        &self,
+        description: &'d Description,
+    ) -> Result<ResultForms, Problem> {
+        let (definitions, signature) = self.signature(description)?;
+        Ok(ResultForms::of(&definitions, signature.result))
+    }
+
+    /// Returns the arguments that pairs of names and texts stand for. A list has a pair for each item.
     pub(crate) fn of_texts<'t>(
         &self,
         texts: impl IntoIterator<Item = (&'t str, &'t str)>,
     ) -> Result<Fields, Problem> {
-        let mut fields = Fields::default();
+        let mut names = Vec::new();
+        let mut given: HashMap<&str, Vec<&str>> = HashMap::new();
         for (name, text) in texts {
-            if fields.0.iter().any(|(known, _)| known == name) {
-                return Err(self.offending(name, format!("the argument {name:?} is given twice")));
+            let texts = given.entry(name).or_default();
+            if texts.is_empty() {
+                names.push(name);
             }
+            texts.push(text);
+        }
+        let mut fields = Fields::default();
+        for name in names {
+            let texts = given.get(name).map_or(&[][..], Vec::as_slice);
             let value = match self.place_of(name)? {
-                Place::Function(name) => self.parameters.value_of(name, text),
-                Place::Constructor(constructor, name) => constructor.value_of(name, text),
+                Place::Function(name) => self.parameters.values_of(name, texts),
+                Place::Constructor(constructor, name) => constructor.values_of(name, texts),
             };
             fields.0.push((name.to_owned(), value));
         }
@@ -390,7 +427,7 @@ impl<'d> Member<'d> {
     }
 
     /// Returns the problem of one argument.
-    fn offending(&self, name: &str, detail: String) -> Problem {
+    pub(crate) fn offending(&self, name: &str, detail: String) -> Problem {
         let name: String = name.chars().take(100).collect();
         let path = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
         let errors = vec![Offending {

@@ -7,14 +7,13 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::from_fn_with_state;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use dasf_protocol::origin::AllowedOrigins;
 use dasf_runtime::Address;
-use dasf_runtime::module::validate::Fields;
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_http::compression::CompressionLayer;
@@ -22,11 +21,12 @@ use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove
 
 use crate::description::{Description, Member};
 use crate::events::{self, Inbox};
+use crate::forms::Sent;
 use crate::options::{Options, OptionsError};
 use crate::preferences::Preferences;
 use crate::problem::{Kind, Problem};
 use crate::users::{Login, Session, Users, query_pairs};
-use crate::{body, guard, jobs, modules};
+use crate::{body, guard, jobs, modules, openapi};
 
 /// HTTP for the modules at one broker.
 #[derive(Debug, Clone)]
@@ -75,11 +75,13 @@ impl Gateway {
         let shared = &self.shared;
         let router = Router::new()
             .route("/api", get(modules::list))
+            .route("/api/openapi.json", get(openapi::serve::all))
             .route("/api/jobs/{id}", get(jobs::status).delete(jobs::forget))
             .route("/api/jobs/{id}/result", get(jobs::result))
             .route("/api/jobs/{id}/events", get(jobs::events))
             .route("/api/jobs/{id}/cancel", post(jobs::cancel))
             .route("/api/{topic}", get(describe))
+            .route("/api/{topic}/openapi.json", get(openapi::serve::one))
             .route("/api/{topic}/{function}", get(function).post(function))
             .route("/api/{topic}/{class}/{method}", get(method).post(method))
             .fallback(unknown_path)
@@ -177,18 +179,20 @@ impl Shared {
         let login = Login::read(parts)?;
         let Session { client, place } = self.users.session(&login, topic).await?;
         let body = body::read(&parts.headers, body, &self.options).await?;
+        let sent = Sent::read(&parts.headers, body).await?;
         let wait = self.wait(&preferences);
         let patience = wait.min(self.options.description_timeout);
         let description = client.description(patience).await?;
-        let request = match request(&description, &called, parts, &body) {
-            Ok(made) => made,
+        let (description, request) = match request(&description, &called, parts, &sent) {
+            Ok(request) => (description, request),
             Err(problem) => {
                 // The module may have come back with another description.
                 let newer = client.new_description(patience).await?;
                 if Arc::ptr_eq(&newer, &description) {
                     return Err(problem);
                 }
-                request(&newer, &called, parts, &body)?
+                let request = request(&newer, &called, parts, &sent)?;
+                (newer, request)
             }
         };
         if preferences.is_job {
@@ -216,8 +220,14 @@ impl Shared {
                 vec![place, stream],
             ));
         }
+        let Some(accept) = &preferences.accept else {
+            let result = call.await?;
+            return Ok(result_response(result));
+        };
+        let forms = called.find(&description)?.result_forms(&description)?;
+        forms.check(accept)?;
         let result = call.await?;
-        Ok(result_response(result))
+        Ok(forms.write(accept, result.get())?.into_response())
     }
 
     /// Returns how long a call may take.
@@ -245,45 +255,25 @@ fn request(
     description: &Description,
     called: &Called<'_>,
     parts: &Parts,
-    body: &Bytes,
+    sent: &Sent,
 ) -> Result<Box<RawValue>, Problem> {
     let member = called.find(description)?;
+    let pairs: Vec<_> = query_pairs(parts.uri.query().unwrap_or_default()).collect();
+    let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
+    let pairs = pairs.filter(|(name, _)| *name != "token");
     let arguments = if parts.method == Method::POST {
-        of_body(&parts.headers, body)?
+        sent.arguments(description, &member, pairs)?
     } else {
-        if !member.has_scalars_only() {
+        if !member.fits_a_query() {
             let detail = format!(
-                "{} has arguments that are lists or objects, so it needs the method POST",
+                "{} has arguments that are objects, so it needs the method POST",
                 member.full_name()
             );
             return Err(Problem::new(Kind::MethodNotAllowed, detail));
         }
-        let pairs: Vec<_> = query_pairs(parts.uri.query().unwrap_or_default()).collect();
-        let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
-        member.of_texts(pairs.filter(|(name, _)| *name != "token"))?
+        member.of_texts(pairs)?
     };
     member.request(&arguments)
-}
-
-/// Reads the arguments in a body.
-fn of_body(headers: &HeaderMap, body: &Bytes) -> Result<Fields, Problem> {
-    if body.is_empty() {
-        return Ok(Fields::default());
-    }
-    let form = headers.get(header::CONTENT_TYPE);
-    let form = form
-        .and_then(|it| it.to_str().ok())
-        .unwrap_or("application/json");
-    let form = form.split(';').next().unwrap_or_default().trim();
-    if !form.eq_ignore_ascii_case("application/json") {
-        let form: String = form.chars().take(100).collect();
-        let detail = format!("the body has the type {form:?}; send application/json");
-        return Err(Problem::new(Kind::UnsupportedMediaType, detail));
-    }
-    serde_json::from_slice(body).map_err(|error| {
-        let detail = format!("the body is not a JSON object of the arguments: {error}");
-        Problem::new(Kind::BadRequest, detail)
-    })
 }
 
 /// Returns a response with the JSON of a result.

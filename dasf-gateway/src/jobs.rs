@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use dasf_protocol::JobId;
 use dasf_runtime::client::{CallError, Job, JobStatus};
 use serde_json::value::RawValue;
@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::events::{self, Inbox, percent, progress};
+use crate::forms::ResultForms;
 use crate::gateway::{Shared, json_with, result_response};
 use crate::preferences::Preferences;
 use crate::problem::{Kind, Problem};
@@ -161,7 +162,14 @@ pub(crate) async fn result(
         .timeout(wait.max(ANSWER_TIMEOUT.min(shared.options.timeout)))
         .await
     {
-        Ok(result) => Ok(result_response(result)),
+        Ok(result) => match found.preferences.accept {
+            None => Ok(result_response(result)),
+            // A job does not tell which function it calls.
+            Some(accept) => {
+                let written = ResultForms::unknown().write(&accept, result.get())?;
+                Ok(written.into_response())
+            }
+        },
         Err(CallError::NotDone { status, .. }) => Ok(not_done(&id, &status)),
         Err(error) => Err(error.into()),
     }

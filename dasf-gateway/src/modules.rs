@@ -20,7 +20,7 @@ use crate::users::Login;
 /// How long the broker may take to list its modules.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a module may take to say that it is there.
-const ASK_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 /// How many modules are asked at a time.
 const MAX_ASKED: usize = 16;
 
@@ -36,7 +36,7 @@ pub(crate) async fn list(
 }
 
 impl Shared {
-    async fn modules(&self, login: &Login) -> Result<Vec<Value>, Problem> {
+    pub(crate) async fn modules(&self, login: &Login) -> Result<Vec<Value>, Problem> {
         let Ok(_turn) = self.listings.acquire().await else {
             return Err(Problem::new(Kind::Unavailable, "the gateway ends"));
         };

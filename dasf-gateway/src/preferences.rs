@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, header};
 
+use crate::forms::Accept;
 use crate::problem::{Kind, Problem};
 
 /// The header with the preferences of RFC 7240.
@@ -30,6 +31,8 @@ pub(crate) struct Preferences {
     pub(crate) keep: Option<Duration>,
     /// The name of a job.
     pub(crate) key: Option<String>,
+    /// The forms of the result that the caller accepts; `None` for JSON.
+    pub(crate) accept: Option<Accept>,
 }
 
 impl Preferences {
@@ -71,16 +74,7 @@ impl Preferences {
             preferences.key = Some(key.to_owned());
         }
         preferences.wants_events = accepts(headers, &[EVENTS]);
-        let json = ["application/json", "application/*", "*/*"];
-        if headers.contains_key(header::ACCEPT)
-            && !preferences.wants_events
-            && !accepts(headers, &json)
-        {
-            let detail = format!(
-                "the result has none of the accepted types; accept application/json or {EVENTS}"
-            );
-            return Err(Problem::new(Kind::NotAcceptable, detail));
-        }
+        preferences.accept = Accept::of(headers);
         Ok(preferences)
     }
 }
@@ -143,22 +137,9 @@ mod tests {
                 wants_events: true,
                 keep: Some(Duration::from_secs(60)),
                 key: Some("night".to_owned()),
+                accept: read.accept.clone(),
             }
         );
-    }
-
-    #[test]
-    fn a_result_needs_an_accepted_type() {
-        for (accept, is_accepted) in [
-            ("*/*", true),
-            ("text/html, application/*;q=0.1", true),
-            ("text/event-stream", true),
-            ("text/html", false),
-            ("", false),
-        ] {
-            let read = read(&[("accept", accept)]);
-            assert_eq!(read.is_ok(), is_accepted, "{accept}");
-        }
     }
 
     #[test]

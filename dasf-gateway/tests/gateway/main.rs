@@ -10,6 +10,7 @@
 
 mod calls;
 mod events;
+mod forms;
 mod http;
 mod jobs;
 mod statuses;

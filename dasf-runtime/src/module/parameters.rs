@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::fields::raw_text;
 use super::unknown_arguments::ArgumentNames;
 use super::validate::{Dialect, Problem, Validator};
-use super::value_types::{takes_scalars_only, takes_texts_only};
+use super::value_types::{takes_lists, takes_scalars_and_lists_only, takes_texts_only};
 
 /// The arguments of a function, method or constructor of another module, by the schema that the module
 /// publishes. The schema is compiled when it is used first.
@@ -54,16 +54,10 @@ impl Parameters {
         ArgumentNames::of(&self.schema)
     }
 
-    /// Returns whether all arguments are numbers, texts, booleans or null, so that texts can stand for them. A
-    /// report of the progress does not count: a caller may leave it out.
-    pub fn are_scalars(&self) -> bool {
-        let names = self.names().all();
-        let properties = &self.schema["properties"];
-        names
-            .iter()
-            .map(|name| &properties[name])
-            .filter(|schema| schema["is_reporter"] != true)
-            .all(|schema| takes_scalars_only(schema, &self.schema))
+    /// Returns whether all arguments are numbers, texts, booleans, null, or lists of them, so that a query can
+    /// hold them. A report of the progress does not count: a caller may leave it out.
+    pub fn fit_a_query(&self) -> bool {
+        fit_a_query(&self.schema)
     }
 
     /// Returns whether the schema is valid. If it is not, only the module can check the arguments.
@@ -103,6 +97,52 @@ impl Parameters {
         }
     }
 
+    /// Returns the value of an argument that is given as several texts, or as one. A list has an item for each
+    /// text, and a single text can also be the list as JSON.
+    ///
+    /// ```
+    /// use dasf_runtime::module::validate::{Dialect, Parameters};
+    /// use serde_json::json;
+    ///
+    /// let numbers = json!({"type": "array", "items": {"type": "number"}});
+    /// let names = json!({"type": "array", "items": {"type": "string"}});
+    /// let schema = json!({"properties": {"numbers": numbers, "names": names}});
+    /// let parameters = Parameters::new(&schema, Dialect::JsonSchema);
+    /// assert_eq!(parameters.values_of("numbers", &["1.50", "2"]).get(), "[1.50,2]");
+    /// assert_eq!(parameters.values_of("numbers", &["1"]).get(), "[1]");
+    /// assert_eq!(parameters.values_of("numbers", &["[1, 2]"]).get(), "[1, 2]");
+    /// assert_eq!(parameters.values_of("names", &["a", "2"]).get(), r#"["a","2"]"#);
+    /// ```
+    pub fn values_of(&self, name: &str, texts: &[&str]) -> Box<RawValue> {
+        let is_list = takes_lists(&self.schema["properties"][name], &self.schema);
+        if let [text] = texts {
+            let value = self.value_of(name, text);
+            if !is_list || self.accepts(name, &value) {
+                return value;
+            }
+        }
+        let is_json = |text: &str| serde_json::from_str::<&RawValue>(text).is_ok();
+        let of_json = raw_list(texts.iter().map(|text| match is_json(text) {
+            true => (*text).to_owned(),
+            false => raw_text(text).get().to_owned(),
+        }));
+        if self.accepts(name, &of_json) {
+            return of_json;
+        }
+        let of_texts = raw_list(texts.iter().map(|text| raw_text(text).get().to_owned()));
+        match self.accepts(name, &of_texts) {
+            true => of_texts,
+            false => of_json,
+        }
+    }
+
+    /// Returns whether the schema accepts a value of an argument.
+    fn accepts(&self, name: &str, value: &RawValue) -> bool {
+        let value: Option<Value> = serde_json::from_str(value.get()).ok();
+        let accepted = self.each().zip(value);
+        accepted.is_some_and(|(each, value)| each.accepts(&json!({name: value})))
+    }
+
     fn validator(&self) -> Option<&Validator> {
         let compile = || Validator::of_peer(&self.schema, self.dialect);
         self.validator.get_or_init(compile).as_ref()
@@ -118,6 +158,25 @@ impl Parameters {
         };
         self.each.get_or_init(compile).as_ref()
     }
+}
+
+/// Returns whether all arguments in a schema are numbers, texts, booleans, null, or lists of them; see
+/// [`Parameters::fit_a_query`].
+pub fn fit_a_query(schema: &Value) -> bool {
+    let names = ArgumentNames::of(schema).all();
+    let properties = &schema["properties"];
+    names
+        .iter()
+        .map(|name| &properties[name])
+        .filter(|argument| argument["is_reporter"] != true)
+        .all(|argument| takes_scalars_and_lists_only(argument, schema))
+}
+
+/// Returns a list of values that are JSON.
+fn raw_list(values: impl Iterator<Item = String>) -> Box<RawValue> {
+    let values: Vec<String> = values.collect();
+    #[allow(clippy::expect_used)] // the message proves that it cannot happen
+    RawValue::from_string(format!("[{}]", values.join(","))).expect("a list of JSON is JSON")
 }
 
 impl fmt::Debug for Parameters {

@@ -20,7 +20,7 @@ pub(crate) use dasf_schema::check_json;
 pub use dasf_schema::{Dialect, Problem, list_problems};
 
 pub use super::fields::Fields;
-pub use super::parameters::Parameters;
+pub use super::parameters::{Parameters, fit_a_query};
 pub use super::unknown_arguments::{ArgumentNames, unknown_argument, unknown_member};
 
 use super::{Failure, ModuleError, Output};

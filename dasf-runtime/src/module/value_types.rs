@@ -86,11 +86,24 @@ pub(crate) fn takes_texts_only(schema: &Value, document: &Value) -> bool {
     Place { document, schema }.types().are_texts()
 }
 
-/// Returns whether a schema accepts only numbers, texts, booleans and null. Its references point into the
-/// document.
-pub(crate) fn takes_scalars_only(schema: &Value, document: &Value) -> bool {
-    let types = Place { document, schema }.types();
-    !types.meets(Types::LIST.or(Types::OBJECT))
+/// Returns whether a schema accepts only numbers, texts, booleans, null, and lists of them. Its references
+/// point into the document.
+pub(crate) fn takes_scalars_and_lists_only(schema: &Value, document: &Value) -> bool {
+    let place = Place { document, schema };
+    let types = place.types();
+    if !types.meets(Types::LIST) {
+        return !types.meets(Types::OBJECT);
+    }
+    let lists = place.of_list();
+    let mut items = lists.iter().filter_map(|list| list.item(0)).peekable();
+    !types.meets(Types::OBJECT)
+        && items.peek().is_some()
+        && items.all(|item| !item.types().meets(Types::LIST.or(Types::OBJECT)))
+}
+
+/// Returns whether a schema accepts lists.
+pub(crate) fn takes_lists(schema: &Value, document: &Value) -> bool {
+    Place { document, schema }.types().meets(Types::LIST)
 }
 
 impl<'a> Place<'a> {
