@@ -10,7 +10,7 @@ use std::fs;
 use dasf_guide::{pages, root};
 
 /// The folders in which `file::test` is looked for.
-const FOLDERS: [&str; 10] = [
+const FOLDERS: [&str; 11] = [
     "tests",
     "tests/faults/tests/faults",
     "tests/system",
@@ -20,6 +20,7 @@ const FOLDERS: [&str; 10] = [
     "dasf-cli/tests/interop",
     "dasf-examples/tests",
     "dasf-examples/tests/interop",
+    "dasf-gateway/tests",
     "dasf-runtime/src",
 ];
 

@@ -13,5 +13,6 @@ mod events;
 mod forms;
 mod http;
 mod jobs;
+mod python;
 mod statuses;
 mod support;
