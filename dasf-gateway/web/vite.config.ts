@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { extname, join } from 'node:path';
+import { quantize } from 'topojson-client';
+import type { GeometryCollection, Topology, Transform } from 'topojson-specification';
 import { type Plugin, defineConfig } from 'vite';
 import { digestOfSources } from './scripts/sources';
 import { noticesOf } from './scripts/notices';
@@ -9,20 +11,47 @@ import { noticesOf } from './scripts/notices';
 const ROOT = import.meta.dirname;
 const require = createRequire(import.meta.url);
 
-/** The world atlas without the names and numbers of countries, which the map does not show. */
-function world(): Plugin {
-  const id = 'virtual:world';
+type Objects = Record<string, GeometryCollection>;
+
+/** Reads a file of the world atlas. */
+function atlas(name: string): Topology<Objects> {
+  return JSON.parse(readFileSync(require.resolve(`world-atlas/${name}.json`), 'utf8'));
+}
+
+/** Returns the world without the names and numbers of countries, which the map does not show. */
+function world(): Topology {
+  const topology = atlas('countries-110m');
+  for (const country of topology.objects['countries']?.geometries ?? []) {
+    delete country.properties;
+    delete country.id;
+  }
+  return topology;
+}
+
+/** Returns finer coastlines, with places on a grid of 4 km, which needs half of the size. */
+function coast(): Topology {
+  const topology = atlas('land-50m');
+  const { scale, translate } = topology.transform as Transform;
+  const arcs = topology.arcs.map((arc) => {
+    let [x, y] = [0, 0];
+    return arc.map(([right = 0, up = 0]) => {
+      [x, y] = [x + right, y + up];
+      return [x * scale[0] + translate[0], y * scale[1] + translate[1]];
+    });
+  });
+  const { transform: _, ...absolute } = topology;
+  return quantize({ ...absolute, arcs }, 10_000);
+}
+
+/** Provides the outlines of the map as modules. */
+function outlines(): Plugin {
+  const made: Record<string, () => Topology> = { 'virtual:world': world, 'virtual:coast': coast };
   return {
-    name: 'world',
-    resolveId: (source) => (source === id ? `\0${id}` : null),
-    load(loaded) {
-      if (loaded !== `\0${id}`) return null;
-      const atlas = JSON.parse(readFileSync(require.resolve('world-atlas/countries-110m.json'), 'utf8'));
-      for (const country of atlas.objects.countries.geometries) {
-        delete country.properties;
-        delete country.id;
-      }
-      return `export default JSON.parse(${JSON.stringify(JSON.stringify(atlas))})`;
+    name: 'outlines',
+    resolveId: (source) => (source in made ? `\0${source}` : null),
+    load(id) {
+      const make = id.startsWith('\0') ? made[id.slice(1)] : undefined;
+      return make ? `export default JSON.parse(${JSON.stringify(JSON.stringify(make()))})` : null;
     },
   };
 }
@@ -61,7 +90,7 @@ function table(folder: string): Plugin {
 
 export default defineConfig({
   base: './',
-  plugins: [world(), table(join(ROOT, 'dist'))],
+  plugins: [outlines(), table(join(ROOT, 'dist'))],
   build: {
     target: 'es2022',
     assetsInlineLimit: 0,

@@ -70,16 +70,17 @@ const NONE: never[] = [];
 export function fieldOf(raw: Json, root: Schema, name = '', hints: Json = {}): Field {
   const own: Schema = isObject(raw) ? raw : {};
   const { schema, nullable } = withoutNull(resolve(own, root), root);
-  const ui: Hints = {
-    ...(isObject(schema['uiSchema']) ? schema['uiSchema'] : {}),
+  const beside: Hints = {
     ...(isObject(own['uiSchema']) ? own['uiSchema'] : {}),
     ...(isObject(hints) ? hints : {}),
   };
+  const ui: Hints = { ...(isObject(schema['uiSchema']) ? schema['uiSchema'] : {}), ...beside };
   const field: Field = {
     kind: 'any',
     schema,
     ui,
-    title: hint(ui, 'title') ?? text(own['title']) ?? titleOf(name),
+    // The hint of a type would name all properties of this type alike.
+    title: hint(beside, 'title') ?? text(own['title']) ?? (titleOf(name) || (hint(ui, 'title') ?? '')),
     description: hint(ui, 'description') ?? text(own['description']) ?? text(schema['description']),
     nullable,
     default: own['default'] !== undefined ? own['default'] : schema['default'],
@@ -433,10 +434,10 @@ export function initial(field: Field, depth = 0): Json | undefined {
     case 'list': {
       const least = count(field.schema['minItems']);
       const item = least > 0 && least <= 20 && depth < 6 ? field.item() : undefined;
-      // JSON has no undefined: a place without a value is shown empty and reported as missing.
-      return Array.from({ length: item ? least : 0 }, () =>
-        item ? (initial(item, depth + 1) as Json) : null,
-      );
+      // Numbers are typed as a whole, and points are chosen on the map.
+      if (!item || ['number', 'integer', 'point'].includes(item.kind)) return [];
+      // A place without a value is shown empty and reported as missing.
+      return Array.from({ length: least }, () => initial(item, depth + 1) as Json);
     }
     case 'choices':
       return [];
@@ -460,8 +461,6 @@ export function initial(field: Field, depth = 0): Json | undefined {
       const [first] = depth > 12 ? [] : field.parts();
       return first ? initial(first, depth + 1) : undefined;
     }
-    case 'text':
-      return undefined;
     default:
       return undefined;
   }

@@ -1,5 +1,10 @@
-/** The world atlas without the names of countries; `vite.config.ts` makes it. */
+/** The outlines of the map; `vite.config.ts` makes them. */
 declare module 'virtual:world' {
   const world: unknown;
   export default world;
+}
+
+declare module 'virtual:coast' {
+  const coast: unknown;
+  export default coast;
 }

@@ -73,9 +73,8 @@ export function FieldView(props: FieldProps): JSX.Element | null {
       </div>
     );
   }
-  const optional = field.nullable || !required;
   const none = value === undefined || value === null;
-  if (optional && field.default === undefined ? true : field.nullable) {
+  if (field.nullable || (!required && field.default === undefined)) {
     return (
       <Group {...own}>
         <label class="check">
@@ -169,7 +168,9 @@ function PlainField({ field, path, required, value, onChange, label }: FieldProp
   const form = useContext(FormContext);
   const problems = form.problems(path);
   const empty = field.nullable ? null : undefined;
-  const optional = field.nullable || (!required && field.default === undefined);
+  // A field that is left empty has its default.
+  const optional = field.nullable || !required;
+  const chosen = !field.nullable && field.default !== undefined;
   const described = [
     field.description || hint(field.ui, 'help') ? `${id}-text` : '',
     problems.length > 0 ? `${id}-wrong` : '',
@@ -182,7 +183,7 @@ function PlainField({ field, path, required, value, onChange, label }: FieldProp
     value,
     onChange,
     empty,
-    optional,
+    optional: optional && !chosen,
     attributes: {
       'aria-invalid': problems.length > 0 ? 'true' : undefined,
       'aria-describedby': described || undefined,
@@ -193,7 +194,7 @@ function PlainField({ field, path, required, value, onChange, label }: FieldProp
   };
   const name = label || field.title || 'Value';
   const radio = hint(field.ui, 'widget') === 'radio';
-  if (field.kind === 'boolean' && !optional && !radio) {
+  if (field.kind === 'boolean' && (!optional || chosen) && !radio) {
     return (
       <div class="field" data-path={path}>
         <label class="check">

@@ -33,8 +33,11 @@ export interface MapProps {
   children?: ComponentChildren;
 }
 
-/** More points are drawn on a canvas of their own by no one: the first are shown, and the map says so. */
+/** With more points, a browser becomes slow: the map shows the first ones, and says so. */
 const MOST_POINTS = 5000;
+
+/** A map of fewer degrees shows the finer coastlines. */
+const CLOSE = 45;
 
 export function WorldMap(props: MapProps): JSX.Element {
   const { shapes, bounds, label, colour, chosen, onChoose, onPick, onDraw } = props;
@@ -44,6 +47,8 @@ export function WorldMap(props: MapProps): JSX.Element {
   const [focused, setFocused] = useState(false);
   const [drawn, setDrawn] = useState<[Position, Position]>();
   const outline = useModule(() => import('./outline'));
+  const [coast, setCoast] = useState<string>();
+  const close = view.span < CLOSE;
   const key = bounds?.join();
 
   useLayoutEffect(() => {
@@ -58,6 +63,11 @@ export function WorldMap(props: MapProps): JSX.Element {
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
+
+  useEffect(() => {
+    // Without them, the map still has the coarse ones.
+    if (close && !coast) void import('./coast').then(({ land }) => setCoast(land)).catch(() => undefined);
+  }, [close]);
 
   useEffect(() => {
     if (bounds) setView(viewOf(bounds, width, height));
@@ -185,7 +195,7 @@ export function WorldMap(props: MapProps): JSX.Element {
           <g transform={transform} class="map-world">
             {[-360, 0, 360].map((shift) => (
               <g key={shift} transform={`translate(${shift} 0)`}>
-                {outline && <path class="land" d={outline.land} />}
+                {outline && <path class="land" d={close && coast ? coast : outline.land} />}
                 {outline && <path class="border" d={outline.borders} />}
               </g>
             ))}

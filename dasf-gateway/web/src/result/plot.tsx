@@ -91,7 +91,14 @@ function optionsOf(series: Series, element: HTMLElement, onZoom: (zoomed: boolea
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), 'Etc/UTC'),
     scales: { x: { time: series.time } },
     axes: [
-      { ...axis, font, ...(series.xLabel && !series.time ? { label: series.xLabel, labelFont: font, labelSize: 22 } : {}) },
+      {
+        ...axis,
+        font,
+        ...(series.time
+          ? { values: (_plot, ticks, _axis, _space, step) => timeTicks(ticks, step) }
+          : { values: (_plot, ticks) => ticks.map(shown) }),
+        ...(series.xLabel && !series.time ? { label: series.xLabel, labelFont: font, labelSize: 22 } : {}),
+      },
       {
         ...axis,
         font,
@@ -125,6 +132,24 @@ function optionsOf(series: Series, element: HTMLElement, onZoom: (zoomed: boolea
       ],
     },
   };
+}
+
+/** Returns the ticks of an axis of times; the year or the day stands below where it changes. */
+export function timeTicks(ticks: number[], step: number): string[] {
+  const day = 86_400;
+  let before = '';
+  return ticks.map((seconds) => {
+    const time = new Date(seconds * 1000).toISOString();
+    if (step >= 365 * day) return time.slice(0, 4);
+    if (step >= 28 * day) return time.slice(0, 7);
+    const [above, below] =
+      step >= day
+        ? [time.slice(5, 10), time.slice(0, 4)]
+        : [time.slice(11, step >= 60 ? 16 : 19), time.slice(0, 10)];
+    const changed = below !== before;
+    before = below;
+    return changed ? `${above}\n${below}` : above;
+  });
 }
 
 /** What a person who cannot see the plot learns; the numbers are in the table beside it. */

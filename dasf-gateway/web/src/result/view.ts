@@ -48,7 +48,7 @@ export interface Expected {
 export function viewsOf(value: Json, expected: Expected): View[] {
   const schema = resolve(expected.schema, expected.schema);
   const views = special(value, expected) ?? plain(value, schema, expected);
-  const enough = views.some((view) => ['nothing', 'json', 'boolean', 'number', 'file', 'image', 'netcdf'].includes(view.kind));
+  const enough = views.some((view) => ['nothing', 'json', 'boolean', 'number', 'file', 'image', 'netcdf', 'link'].includes(view.kind));
   return enough ? views : [...views, { kind: 'json', value }];
 }
 
