@@ -26,7 +26,7 @@ use crate::options::{Options, OptionsError};
 use crate::preferences::Preferences;
 use crate::problem::{Kind, Problem};
 use crate::users::{Login, Session, Users, query_pairs};
-use crate::{body, guard, jobs, modules, openapi};
+use crate::{body, guard, jobs, modules, openapi, page};
 
 /// HTTP for the modules at one broker.
 #[derive(Debug, Clone)]
@@ -73,7 +73,7 @@ impl Gateway {
     /// Returns the routes of the gateway, for a server with others or for [`serve`](Self::serve).
     pub fn router(&self) -> Router {
         let shared = &self.shared;
-        let router = Router::new()
+        let router = page::routes()
             .route("/api", get(modules::list))
             .route("/api/openapi.json", get(openapi::serve::all))
             .route("/api/jobs/{id}", get(jobs::status).delete(jobs::forget))
@@ -121,7 +121,7 @@ impl Called<'_> {
 }
 
 async fn unknown_path() -> Problem {
-    let detail = "the gateway has no such path; modules are below /api";
+    let detail = "the gateway has no such path; the page is at /, and modules are below /api";
     Problem::new(Kind::NotFound, detail)
 }
 

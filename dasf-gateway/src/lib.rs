@@ -46,6 +46,7 @@ mod jobs;
 mod modules;
 pub mod openapi;
 mod options;
+mod page;
 mod preferences;
 mod problem;
 mod serve;

@@ -21,6 +21,7 @@ mod python;
 mod steps;
 mod suite;
 mod tools;
+mod web;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ Commands:
   kept                 Run the tests with programs of other projects on brokers that keep messages and know users
   python               Install the Python environment of the tests in target/python
   browser              Install Chromium, and npm packages for the tests of web pages in target/web
+  web                  Build the page of the gateway in dasf-gateway/web/dist
+  web --test           Test the parts of the page, and check that the built page belongs to its sources
   pulsar               Install Apache Pulsar for the tests in target/pulsar
   mosquitto            Install Mosquitto, the MQTT broker of the tests
   book                 Build the guide as a book in target/book
@@ -87,6 +90,8 @@ enum Command {
     Kept,
     Python,
     Browser,
+    Web,
+    WebTest,
     Pulsar,
     Mosquitto,
     Book,
@@ -105,6 +110,8 @@ impl Command {
             ["kept"] => Ok(Self::Kept),
             ["python"] => Ok(Self::Python),
             ["browser"] => Ok(Self::Browser),
+            ["web"] => Ok(Self::Web),
+            ["web", "--test"] => Ok(Self::WebTest),
             ["pulsar"] => Ok(Self::Pulsar),
             ["mosquitto"] => Ok(Self::Mosquitto),
             ["book"] => Ok(Self::Book),
@@ -127,8 +134,8 @@ impl Command {
             }),
             [
                 "test" | "build-times" | "crash" | "soak" | "capacity" | "interleavings" | "kept"
-                | "python" | "browser" | "pulsar" | "mosquitto" | "book" | "features" | "package"
-                | "semver",
+                | "python" | "browser" | "web" | "pulsar" | "mosquitto" | "book" | "features"
+                | "package" | "semver",
                 ..,
             ] => Err(format!("wrong arguments: `{}`", arguments.join(" "))),
             [command, ..] => Err(format!("unknown command `{command}`")),
@@ -190,6 +197,14 @@ impl Command {
             }
             Self::Browser => {
                 browser::provide(&steps::root())?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Web => {
+                web::build(&steps::root())?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::WebTest => {
+                web::test(&steps::root())?;
                 Ok(ExitCode::SUCCESS)
             }
             Self::Pulsar => {
@@ -295,6 +310,8 @@ mod tests {
         assert_eq!(parse("kept"), Ok(Command::Kept));
         assert_eq!(parse("python"), Ok(Command::Python));
         assert_eq!(parse("browser"), Ok(Command::Browser));
+        assert_eq!(parse("web"), Ok(Command::Web));
+        assert_eq!(parse("web --test"), Ok(Command::WebTest));
         assert_eq!(parse("pulsar"), Ok(Command::Pulsar));
         assert_eq!(parse("mosquitto"), Ok(Command::Mosquitto));
         assert_eq!(parse("book"), Ok(Command::Book));
@@ -325,6 +342,7 @@ mod tests {
             "tset",
             "test now",
             "python 3",
+            "web --tests",
             "bench --seconds",
             "bench --seconds 0",
             "bench --seconds x",

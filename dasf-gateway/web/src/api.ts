@@ -19,7 +19,6 @@ export interface ModuleRow {
 
 export interface FunctionInfo {
   name: string;
-  title?: string;
   description?: string;
   parameters: Schema;
   returns?: Schema;
@@ -30,7 +29,6 @@ export interface FunctionInfo {
 
 export interface ClassInfo {
   name: string;
-  title?: string;
   description?: string;
   parameters: Schema;
   methods: FunctionInfo[];

@@ -544,7 +544,9 @@ export function check(field: Field, value: Json | undefined, path = ''): Problem
     case 'union': {
       const tries = field.parts().map((part) => check(part, value, path));
       if (tries.some((problems) => problems.length === 0)) return [];
-      // The option that is nearest to the value explains best what is missing.
+      // The option that the value is meant for explains best what is missing.
+      const meant = tries[field.parts().findIndex((part) => resembles(part, value))];
+      if (meant) return meant;
       const deepest = (problems: Problem[]): number =>
         Math.max(...problems.map((each) => each.path.length));
       return tries.reduce((best, problems) =>

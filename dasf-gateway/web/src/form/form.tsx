@@ -242,9 +242,14 @@ function Limits({ field }: { field: Field }): JSX.Element | null {
   if (kind === 'number' || kind === 'integer') {
     // The limits of the types themselves only distract.
     const widths = [8, 16, 32, 64, 128].flatMap((bits) => [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1, 2 ** bits - 1]);
-    limit('minimum', '≥', widths.filter((width) => width < 0));
+    const [least, most] = [schema['minimum'], schema['maximum']];
+    if (isNumber(least) && isNumber(most) && !widths.includes(most.valueOf())) {
+      parts.push(`${stringify(least)} to ${stringify(most)}`);
+    } else {
+      limit('minimum', '≥', widths.filter((width) => width < 0));
+      limit('maximum', '≤', widths);
+    }
     limit('exclusiveMinimum', '>', []);
-    limit('maximum', '≤', widths);
     limit('exclusiveMaximum', '<', []);
     limit('multipleOf', 'multiple of', []);
   }

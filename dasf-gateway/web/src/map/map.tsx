@@ -287,6 +287,8 @@ function Grid({ view, width, height }: { view: View; width: number; height: numb
   const [east, south] = unproject(view, width, height, [width, height]);
   const digits = Math.max(0, -Math.floor(Math.log10(step)));
   const lines: JSX.Element[] = [];
+  // Names that would touch each other are left out.
+  const every = Math.max(1, Math.ceil((56 * view.span) / (height * narrowing(view) * step)));
   for (let lon = Math.ceil(west / step) * step; lon <= east; lon += step) {
     const [x] = project(view, width, height, [lon, 0]);
     const wrapped = ((((lon + 180) % 360) + 360) % 360) - 180;
@@ -294,9 +296,11 @@ function Grid({ view, width, height }: { view: View; width: number; height: numb
     lines.push(
       <g key={`x${lon}`}>
         <path d={`M${x} 0V${height}`} />
-        <text x={x + 3} y={height - 5}>
-          {name}
-        </text>
+        {Math.round(lon / step) % every === 0 && (
+          <text x={x + 3} y={height - 5}>
+            {name}
+          </text>
+        )}
       </g>,
     );
   }

@@ -112,7 +112,7 @@ function OpenJob(): JSX.Element {
   const [id, setId] = useState('');
   return (
     <form
-      class="open-job"
+      class="open"
       onSubmit={(event) => {
         event.preventDefault();
         if (id.trim()) location.hash = link('jobs', id.trim()).slice(1);
@@ -170,9 +170,10 @@ export function JobPage({ id }: { id: string }): JSX.Element {
               setState((state) => ({ ...state, running: false, result: { value: event.value } }));
             }
             if (event.kind === 'problem') {
-              const cancelled = /cancel/i.test(`${event.failure.title} ${String(event.failure.more['code'] ?? '')}`);
+              const cancelled = event.failure.status === 409;
               updateJob(id, cancelled ? 'cancelled' : 'failed');
-              setState((state) => ({ ...state, running: false, failure: event.failure }));
+              const outcome = cancelled ? { cancelled } : { failure: event.failure };
+              setState((state) => ({ ...state, running: false, ...outcome }));
             }
           },
           stop.signal,

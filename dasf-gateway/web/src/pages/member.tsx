@@ -20,7 +20,7 @@ import {
 import { placeText, progressOf } from '../progress';
 import { Result } from '../result/result';
 import { link } from '../router';
-import { type Field, type Problem as Wrong, initial, text } from '../schema';
+import { type Field, type Problem as Wrong, at, initial, text } from '../schema';
 import { LANGUAGES } from '../snippets';
 import { Copy, Problem, Prose, Tabs, failureFrom, inline, useLoad, useTitle } from '../ui';
 import { IDLE, type RunState, Running } from './running';
@@ -88,7 +88,7 @@ function Call({ member }: { member: Member }): JSX.Element {
   const problems = useMemo(() => checkAll(member, values), [member, values]);
   const body = useMemo(() => bodyOf(member, values), [member, values]);
 
-  // Who leaves the page gives up the call; a job goes on.
+  // A call ends with its page; a job goes on.
   useEffect(() => () => stop.current?.abort(), []);
 
   const context: FormState = useMemo(() => {
@@ -188,7 +188,7 @@ function Call({ member }: { member: Member }): JSX.Element {
     <FormContext.Provider value={context}>
       <h1>
         {member.owner && <span class="quiet">{member.owner.name}.</span>}
-        {member.info.title ?? name}
+        {name}
       </h1>
       <Prose text={member.info.description} class="lead" />
       <div class="columns">
@@ -273,7 +273,7 @@ function Fields({
         <FieldView
           key={name}
           field={part}
-          path={`${path}/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`}
+          path={at(path, name)}
           required={required}
           value={value[name]}
           onChange={(next: Json | undefined) =>

@@ -30,7 +30,7 @@ export function ModulePage({ topic }: { topic: string }): JSX.Element {
           )}
           {module.classes.map((each) => (
             <section aria-labelledby={`class-${each.name}`}>
-              <h2 id={`class-${each.name}`}>{each.title ?? each.name}</h2>
+              <h2 id={`class-${each.name}`}>{each.name}</h2>
               <Prose text={each.description} />
               <Functions module={module} functions={each.methods} owner={each.name} />
             </section>
@@ -66,7 +66,7 @@ function Functions({
         return (
           <li>
             <a href={link('modules', module.topic, ...names)}>
-              <span class="member-name">{each.title ?? each.name}</span>
+              <span class="member-name">{each.name}</span>
               {summary && <span class="member-text">{inline(summary)}</span>}
               {member && !hasArguments(member) && <span class="quiet">no arguments</span>}
             </a>

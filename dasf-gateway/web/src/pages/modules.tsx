@@ -1,6 +1,7 @@
 /** The list of modules. */
 
 import type { JSX } from 'preact';
+import { useState } from 'preact/hooks';
 import { type ModuleRow, modules } from '../api';
 import { link } from '../router';
 import { Problem, ago, inline, useLoad, useTitle } from '../ui';
@@ -30,7 +31,38 @@ export function ModulesPage(): JSX.Element {
           ))}
         </ul>
       )}
+      <OpenTopic />
     </main>
+  );
+}
+
+/** Some brokers keep no list of their modules. */
+function OpenTopic(): JSX.Element {
+  const [topic, setTopic] = useState('');
+  return (
+    <form
+      class="open"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (topic.trim()) location.hash = link('modules', topic.trim()).slice(1);
+      }}
+    >
+      <label for="topic">Open a module that is not listed by its topic</label>
+      <div class="row">
+        <input
+          id="topic"
+          type="text"
+          autocomplete="off"
+          autocapitalize="none"
+          spellcheck={false}
+          value={topic}
+          onInput={(event) => setTopic(event.currentTarget.value)}
+        />
+        <button type="submit" class="plain">
+          Open
+        </button>
+      </div>
+    </form>
   );
 }
 
