@@ -24,6 +24,7 @@ mod mqtt;
 mod mqtt_groups;
 mod mqtt_jobs;
 mod mqtt_losses;
+mod page;
 mod patterns;
 mod pulsar;
 mod python_caller;

@@ -261,7 +261,8 @@ async function follow(
       for (const event of events.read(value)) emit(event);
     }
   } catch (error) {
-    if (error instanceof DOMException && error.name === 'AbortError') throw error;
+    // A problem in the stream is an answer, and a call that is given up has no failure.
+    if (error instanceof Failure || (error instanceof DOMException && error.name === 'AbortError')) throw error;
     throw unreachable();
   }
   if (!ended) {

@@ -54,8 +54,14 @@ export function css([red, green, blue]: Rgb): string {
   return `rgb(${red} ${green} ${blue})`;
 }
 
-/** The colours of lines, on light and on dark. */
-export const LINES = ['#2a6fbb', '#d1495b', '#2e8b57', '#b8860b', '#7b5ea7', '#008b9a', '#c75b12', '#6b7280'];
+const LIGHT = ['#2a6fbb', '#c63a4d', '#217a49', '#9a6f00', '#7b5ea7', '#007a88', '#b84f0a', '#5b6370'];
+const DARK = ['#6cb2f7', '#ff8b95', '#6fd49a', '#e8c15a', '#c3a6ef', '#55d0dd', '#ffab70', '#b3bcc8'];
+
+/** Returns the colour of a line, on a light or a dark page. */
+export function lineColour(index: number): string {
+  const colours = matchMedia('(prefers-color-scheme: dark)').matches ? DARK : LIGHT;
+  return colours[index % colours.length] ?? 'gray';
+}
 
 /** Returns a number for people: no more digits than are different. */
 export function shown(value: number): string {

@@ -37,15 +37,18 @@ function curl({ url, body, token }: CallCode): string {
 }
 
 function python({ url, body, token }: CallCode): string {
-  const header = token ? '\n    headers={"Authorization": f"Bearer {os.environ[\'DASF_TOKEN\']}"},' : '';
-  return `${token ? 'import os\n\n' : ''}import requests  # pip install requests
+  const secret = token ? `, "Authorization": f"Bearer {os.environ['DASF_TOKEN']}"` : '';
+  return `import json
+${token ? 'import os\n' : ''}from urllib.request import Request, urlopen
 
-response = requests.post(
+arguments = ${pythonValue(body, 0)}
+request = Request(
     ${JSON.stringify(url)},
-    json=${pythonValue(body, 1)},${header}
+    data=json.dumps(arguments).encode(),
+    headers={"Content-Type": "application/json"${secret}},
 )
-response.raise_for_status()
-result = response.json()
+with urlopen(request) as response:
+    result = json.load(response)
 print(result)
 `;
 }

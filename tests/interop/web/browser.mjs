@@ -8,7 +8,7 @@ import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const TARGET = fileURLToPath(new URL('../../../target/', import.meta.url));
-const PACKAGES = join(TARGET, 'web/node_modules');
+export const PACKAGES = join(TARGET, 'web/node_modules');
 const { chromium } = createRequire(join(TARGET, 'web/'))('playwright-core');
 
 /** The time limit of a script, because some waits in a page have none. */

@@ -58,19 +58,20 @@ export function JobsPage(): JSX.Element {
 }
 
 function JobRow({ mine, onRemove }: { mine: MyJob; onRemove: () => void }): JSX.Element {
-  const [over, setOver] = useState(isOver(mine.status));
+  const [status, setStatus] = useState(mine.status);
+  const over = isOver(status);
   const { value, failure } = useLoad(
-    async (signal): Promise<JobInfo> => {
-      if (over) return { id: mine.id, status: mine.status };
+    async (signal): Promise<JobInfo | undefined> => {
+      // The status of a job that is over stays.
+      if (over) return undefined;
       const now = await job(mine.id, signal);
       updateJob(mine.id, now.status);
-      setOver(isOver(now.status));
+      setStatus(now.status);
       return now;
     },
     [mine.id, over],
     over ? undefined : REFRESH_SECONDS,
   );
-  const status = value?.status ?? mine.status;
   return (
     <li class="job">
       <a href={link('jobs', mine.id)}>
@@ -89,12 +90,12 @@ function JobRow({ mine, onRemove }: { mine: MyJob; onRemove: () => void }): JSX.
 }
 
 const WORDS: Record<JobStatus, string> = {
-  waiting: 'waits',
-  delivered: 'is with the module',
-  running: 'runs',
-  done: 'is done',
+  waiting: 'waiting',
+  delivered: 'with the module',
+  running: 'running',
+  done: 'done',
   failed: 'failed',
-  cancelled: 'was cancelled',
+  cancelled: 'cancelled',
 };
 
 function Status({ status, percent }: { status: JobStatus; percent: number | undefined }): JSX.Element {
@@ -230,7 +231,7 @@ export function JobPage({ id }: { id: string }): JSX.Element {
                 percent={undefined}
               />
             )}
-            {mine && <span class="quiet"> submitted {ago(mine.since)}</span>}
+            {mine && <span class="quiet">, submitted {ago(mine.since)}</span>}
           </p>
           {lost && <Problem failure={lost} retry={() => setTries((tries) => tries + 1)} />}
           <Running state={state} onCancel={() => void cancel()} />

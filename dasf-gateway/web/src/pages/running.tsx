@@ -89,7 +89,8 @@ function Steps({ progress, open }: { progress: Progress; open: boolean }): JSX.E
       <summary>
         {progress.steps.length === 1 ? '1 step' : `${progress.steps.length} steps`}
       </summary>
-      <ol>
+      {/* The list scrolls, so the keyboard must reach it. */}
+      <ol tabIndex={0}>
         {progress.steps.map((step) => (
           <li class={`step ${step.status}`} style={{ marginLeft: `${step.depth * 1.2}rem` }}>
             <span aria-hidden="true">{SIGNS[step.status] ?? '·'}</span> {step.message || 'step'}

@@ -5,7 +5,7 @@ import { useEffect, useRef, useState } from 'preact/hooks';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { download } from '../bytes';
-import { LINES, shown } from '../colours';
+import { lineColour, shown } from '../colours';
 import { timeText } from './dataset';
 import type { Series } from './view';
 
@@ -114,7 +114,7 @@ function optionsOf(series: Series, element: HTMLElement, onZoom: (zoomed: boolea
       },
       ...series.lines.map(({ label }, index): uPlot.Series => ({
         label,
-        stroke: LINES[index % LINES.length] ?? text,
+        stroke: lineColour(index),
         width: 1.75,
         points: { show: few, size: 6 },
         value: (_plot, value: number | null) => (value === null || value === undefined ? '' : shown(value)),
@@ -186,7 +186,7 @@ function savePng(plot: uPlot, series: Series, name: string): void {
   context.textBaseline = 'middle';
   let x = 10 * ratio;
   series.lines.forEach(({ label }, index) => {
-    context.fillStyle = LINES[index % LINES.length] ?? text;
+    context.fillStyle = lineColour(index);
     context.fillRect(x, canvas.height + line / 2 - 1.5 * ratio, 14 * ratio, 3 * ratio);
     context.fillStyle = text;
     context.fillText(label, x + 18 * ratio, canvas.height + line / 2);
