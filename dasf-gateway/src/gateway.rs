@@ -269,7 +269,7 @@ fn request(
                 "{} has arguments that are objects, so it needs the method POST",
                 member.full_name()
             );
-            return Err(Problem::new(Kind::MethodNotAllowed, detail));
+            return Err(Problem::new(Kind::NeedsPost, detail));
         }
         member.of_texts(pairs)?
     };

@@ -70,11 +70,6 @@ pub(crate) async fn submit(
     let submitted = timeout(shared.options.timeout, submission).await;
     let job = submitted.map_err(|_| late(shared.options.timeout))??;
     let id = job.id().to_string();
-    let status = if job.is_new() {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
     let state = match job.is_new() {
         true => json!({"id": id, "status": "waiting"}),
         false => {
@@ -82,7 +77,8 @@ pub(crate) async fn submit(
             status_document(&id, &asked.map_err(|_| late(ANSWER_TIMEOUT))??)
         }
     };
-    let mut response = json_with(status, state.to_string().into());
+    // A second request with the same name gets the answer to the first one. 200 is the status of results.
+    let mut response = json_with(StatusCode::CREATED, state.to_string().into());
     let headers = response.headers_mut();
     // The id has only characters that a header can have.
     if let Ok(location) = HeaderValue::try_from(format!("/api/jobs/{id}")) {

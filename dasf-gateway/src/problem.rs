@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    /// A query cannot hold the arguments.
+    NeedsPost,
     NotAcceptable,
     RequestTimeout,
     Conflict,
@@ -40,13 +42,14 @@ pub(crate) enum Kind {
 impl Kind {
     /// All kinds, in the order of their statuses.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::BadRequest,
         Self::InvalidArguments,
         Self::Unauthorized,
         Self::Forbidden,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::NeedsPost,
         Self::NotAcceptable,
         Self::RequestTimeout,
         Self::Conflict,
@@ -68,7 +71,7 @@ impl Kind {
             Self::Unauthorized => StatusCode::UNAUTHORIZED,
             Self::Forbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
-            Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::MethodNotAllowed | Self::NeedsPost => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::Conflict => StatusCode::CONFLICT,
@@ -94,6 +97,7 @@ impl Kind {
             Self::Forbidden => ("forbidden", "The request is not allowed"),
             Self::NotFound => ("not-found", "There is nothing of this name"),
             Self::MethodNotAllowed => ("method-not-allowed", "The method does not fit the path"),
+            Self::NeedsPost => ("needs-post", "The arguments need the method POST"),
             Self::NotAcceptable => ("not-acceptable", "The result has no form that is accepted"),
             Self::RequestTimeout => ("request-timeout", "The request did not arrive in time"),
             Self::Conflict => ("conflict", "The job is in another state"),
@@ -195,6 +199,9 @@ impl IntoResponse for Problem {
         match self.0.kind {
             Kind::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Kind::NeedsPost => {
+                headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
             }
             Kind::TooMany | Kind::Unavailable => {
                 headers.insert(header::RETRY_AFTER, RETRY_AFTER.into());

@@ -20,7 +20,7 @@ use crate::brokers::{Process, Role, TestBroker, on_json_brokers};
 use crate::dialog::Dialog;
 use crate::generated_jobs::work_api;
 use crate::python;
-use crate::support::{connect, expect_cancelled_requests, reference_module, until_it_listens};
+use crate::support::{connect, expect_cancelled_requests, reference_module};
 
 on_json_brokers!(
     a_rust_module_is_called,
@@ -78,7 +78,7 @@ async fn a_python_module_is_called(broker: &TestBroker) {
     let topic = broker.topic("py-python").await;
     let mut module = reference_module(broker, &topic, &["--log-level", "50"]);
     let client = connect(broker, &topic).await;
-    until_it_listens(&mut module, client.caller()).await;
+    python::until_it_listens(&mut module, client.caller()).await;
     let api_info = serde_json::to_value(client.caller().api_info().await.unwrap()).unwrap();
     let folder = save(
         &name_for(broker, &topic),

@@ -9,7 +9,8 @@ use dasf_test_generated::reference::{Client, HelloLang, Point};
 use serde_json::Value;
 
 use crate::brokers::{TestBroker, on_json_brokers};
-use crate::support::{reference_module, until_it_listens};
+use crate::python;
+use crate::support::reference_module;
 
 on_json_brokers!(every_kind_of_call_is_answered);
 
@@ -22,7 +23,7 @@ async fn every_kind_of_call_is_answered(broker: &TestBroker) {
         .connect()
         .await
         .unwrap();
-    until_it_listens(&mut module, client.caller()).await;
+    python::until_it_listens(&mut module, client.caller()).await;
 
     // The running module has the API description of the client.
     let generated = include_str!("../../dasf-codegen/tests/schemas/reference.api.json");

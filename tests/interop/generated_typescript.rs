@@ -16,7 +16,8 @@ use tokio::task::{block_in_place, spawn_blocking};
 use crate::brokers::django::{Django, fresh_database};
 use crate::brokers::embedded::Embedded;
 use crate::brokers::{Process, Role, TestBroker, on_json_brokers};
-use crate::support::{connect, expect_cancelled_requests, reference_module, until_it_listens};
+use crate::python;
+use crate::support::{connect, expect_cancelled_requests, reference_module};
 use crate::web::{node, packages};
 
 on_json_brokers!(
@@ -249,7 +250,7 @@ async fn a_python_module_is_called_from_node(broker: &TestBroker) {
     let topic = broker.topic("ts-python").await;
     let mut module = reference_module(broker, &topic, &["--log-level", "50"]);
     let client = connect(broker, &topic).await;
-    until_it_listens(&mut module, client.caller()).await;
+    python::until_it_listens(&mut module, client.caller()).await;
     // The queue of the module is too short for more calls.
     let seen = run("node.js", wanted(broker, topic.as_str(), 50)).await;
     assert_seen(&seen, 50);

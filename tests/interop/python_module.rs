@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use crate::brokers::{TestBroker, on_json_brokers};
 use crate::python;
-use crate::support::{call_everything, connect, reference_module, until_it_listens};
+use crate::support::{call_everything, connect, reference_module};
 
 on_json_brokers!(
     every_kind_of_call_is_answered,
@@ -43,7 +43,7 @@ async fn serve(broker: &TestBroker, options: &[&str]) -> Served {
     let topic = broker.topic("py-module").await;
     let mut module = reference_module(broker, &topic, options);
     let client = connect(broker, &topic).await;
-    until_it_listens(&mut module, client.caller()).await;
+    python::until_it_listens(&mut module, client.caller()).await;
     Served {
         client,
         topic,

@@ -4,11 +4,9 @@ use std::collections::BTreeMap;
 use std::future::IntoFuture;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
 
 use chrono::DateTime;
 use dasf::protocol::Topic;
-use dasf::{CallError, Caller};
 use dasf_examples::reference::{self, Lang, Point};
 use dasf_test_support::peer::Socket;
 
@@ -85,19 +83,6 @@ pub(crate) fn reference_module(
     let token = broker.token(Role::Module);
     let command = python::command_with_token(token, "reference_module.py", &arguments);
     python::serve(command)
-}
-
-/// Waits for a Python module, which takes a while to start and does not report when it listens.
-pub(crate) async fn until_it_listens(module: &mut python::Server, caller: &Caller) {
-    for _ in 0..60 {
-        module.check();
-        let ping = tokio::time::timeout(Duration::from_secs(1), caller.ping());
-        match ping.await {
-            Ok(Err(CallError::NobodyListens { .. })) | Err(_) => {}
-            Ok(answer) => return answer.unwrap(),
-        }
-    }
-    panic!("the module does not listen");
 }
 
 /// Builds the program of the module `reference`, and returns its path.

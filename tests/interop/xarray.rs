@@ -13,7 +13,6 @@ use serde_json::{Value, json};
 use crate::brokers::embedded::Embedded;
 use crate::brokers::{Process, Role};
 use crate::python;
-use crate::support::until_it_listens;
 
 fn day(year: i32, month: u32, day: u32) -> NaiveDate {
     NaiveDate::from_ymd_opt(year, month, day).unwrap()
@@ -415,7 +414,7 @@ async fn a_rust_client_calls_a_python_module_with_arrays() {
     let client = module::Client::connect(&broker.caller_place())
         .await
         .unwrap();
-    until_it_listens(&mut module, client.caller()).await;
+    python::until_it_listens(&mut module, client.caller()).await;
     call_with_arrays(&client).await.unwrap();
 
     // Large enough for several fragments.

@@ -152,7 +152,7 @@ impl Operations<'_, '_> {
         }
         content.insert(
             "text/event-stream".to_owned(),
-            json!({"schema": {"type": "string", "description": EVENTS}}),
+            json!({"schema": {"description": EVENTS}}),
         );
         let mut responses = Map::new();
         responses.insert(
@@ -162,7 +162,7 @@ impl Operations<'_, '_> {
         responses.insert(
             "201".to_owned(),
             json!({
-                "description": "The broker keeps the call as a job.",
+                "description": "The broker keeps the call as a job, now or since an earlier request with the same `Idempotency-Key`.",
                 "headers": {"Location": {
                     "description": "The path of the job.",
                     "schema": {"type": "string"},

@@ -336,6 +336,7 @@ pub(super) fn job_paths() -> Map<String, Value> {
         })
     };
     let common = ["401", "403", "404", "429", "501", "503", "504"];
+    let cancelled = ["401", "403", "404", "409", "429", "501", "503", "504"];
     let mut result = operation(
         "get_job_result",
         "The result of a job",
@@ -351,7 +352,7 @@ pub(super) fn job_paths() -> Map<String, Value> {
     result["responses"]["202"] = job("The job is not done yet.");
     let events = json!({
         "description": EVENTS,
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {"schema": {}}},
     });
     let paths = json!({
         "/api/jobs/{id}": {
@@ -371,7 +372,7 @@ pub(super) fn job_paths() -> Map<String, Value> {
         },
         "/api/jobs/{id}/cancel": {
             "parameters": [id],
-            "post": operation("cancel_job", "Cancel a job", ("200", job("The job.")), &common),
+            "post": operation("cancel_job", "Cancel a job", ("200", job("The job.")), &cancelled),
         },
     });
     match paths {

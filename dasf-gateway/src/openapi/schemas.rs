@@ -69,13 +69,22 @@ impl<'a> Schemas<'a> {
     pub(super) fn finish(&mut self, names: &mut Names, components: &mut Map<String, Value>) {
         while let Some((name, definition)) = self.waiting.pop_front() {
             let (_, root, schema) = self.definitions.get(definition);
-            let schema = self.translate(root, schema, Side::Argument, names);
+            let mut schema = self.translate(root, schema, Side::Argument, names);
+            // Generators name types by titles.
+            if let Some(title) = schema.get_mut("title")
+                && title
+                    .as_str()
+                    .is_some_and(|title| identifier(title, "Type") != name)
+            {
+                *title = name.as_str().into();
+            }
             components.insert(name, schema);
         }
     }
 
     /// Returns the name of the component of a definition.
     fn component(&mut self, definition: Definition, side: Side, names: &mut Names) -> &str {
+        let definition = self.behind_aliases(definition);
         let kind = self.definitions.kind(definition);
         let waiting = &mut self.waiting;
         let definitions = &self.definitions;
@@ -90,6 +99,28 @@ impl<'a> Schemas<'a> {
             waiting.push_back((name.clone(), definition));
             name
         })
+    }
+}
+
+impl Schemas<'_> {
+    /// Returns the definition for which another one is only a second name. Few generators know aliases.
+    fn behind_aliases(&self, definition: Definition) -> Definition {
+        const MAX_ALIASES: usize = 10;
+        let mut target = definition;
+        for _ in 0..MAX_ALIASES {
+            let (_, root, schema) = self.definitions.get(target);
+            let Some(schema) = schema.as_object() else {
+                break;
+            };
+            let says_more =
+                |keyword: &String| !["$ref", "title", "description"].contains(&&**keyword);
+            let reference = schema.get("$ref").and_then(Value::as_str);
+            match reference.and_then(|reference| self.definitions.resolve(root, reference)) {
+                Some(next) if !schema.keys().any(says_more) => target = next,
+                _ => break,
+            }
+        }
+        target
     }
 }
 
@@ -122,6 +153,15 @@ impl Translation<'_, '_> {
                     }
                 }
                 self.dependencies(schema, &mut translated);
+                // Many generators know no list without items.
+                let is_list = schema.get("type").is_some_and(|name| name == "array");
+                if is_list
+                    && !["items", "prefixItems"]
+                        .iter()
+                        .any(|it| translated.contains_key(*it))
+                {
+                    translated.insert("items".to_owned(), Value::Object(Map::new()));
+                }
             }
             Value::Bool(false) => {
                 translated.insert("not".to_owned(), Value::Object(Map::new()));
@@ -352,6 +392,10 @@ mod tests {
             ),
             (json!(true), json!({})),
             (
+                json!({"type": "array"}),
+                json!({"type": "array", "items": {}}),
+            ),
+            (
                 json!({"properties": {"a": false}}),
                 json!({"properties": {"a": {"not": {}}}}),
             ),
@@ -412,7 +456,7 @@ mod tests {
     fn definitions_become_components() {
         let (schema, components) = translate(&json!({
             "$defs": {
-                "Grid<{T}>": {"properties": {"next": {"$ref": "#/$defs/Grid%3C%7BT%7D%3E"}}},
+                "Grid<{T}>": {"title": "Grid of T", "properties": {"next": {"$ref": "#/$defs/Grid%3C%7BT%7D%3E"}}},
                 "unused": {},
             },
             "oneOf": [{"$ref": "#/$defs/Grid%3C%7BT%7D%3E", "description": "A grid."}],
@@ -431,8 +475,21 @@ mod tests {
         );
         assert_eq!(
             components,
-            json!({"Grid_T": {"properties": {"next": {"$ref": reference}}}})
+            json!({"Grid_T": {"title": "Grid_T", "properties": {"next": {"$ref": reference}}}})
         );
+    }
+
+    #[test]
+    fn a_second_name_of_a_definition_is_no_component() {
+        let (schema, components) = translate(&json!({
+            "$defs": {
+                "Position": {"$ref": "#/$defs/Place", "title": "Position"},
+                "Place": {"type": "object"},
+            },
+            "$ref": "#/$defs/Position",
+        }));
+        assert_eq!(schema, json!({"$ref": "#/components/schemas/Place"}));
+        assert_eq!(components, json!({"Place": {"type": "object"}}));
     }
 
     #[test]

@@ -20,7 +20,7 @@ mod shapes {
 
     /// The last bytes of a file, each increased.
     #[dasf::function]
-    pub fn increased(data: Base64, #[dasf(default = 1)] by: u8, last: Option<usize>) -> Base64 {
+    pub fn increased(data: &Base64, #[dasf(default = 1)] by: u8, last: Option<usize>) -> Base64 {
         let skipped = last.map_or(0, |last| data.len().saturating_sub(last));
         let bytes = data.iter().skip(skipped);
         Base64(bytes.map(|byte| byte.wrapping_add(by)).collect())
@@ -28,7 +28,7 @@ mod shapes {
 
     /// The number of bytes in two files, with a note.
     #[dasf::function]
-    pub fn sizes(a: Base64, b: Base64, notes: Vec<String>, levels: Vec<Level>) -> Vec<usize> {
+    pub fn sizes(a: &Base64, b: &Base64, notes: &[String], levels: &[Level]) -> Vec<usize> {
         vec![a.len(), b.len(), notes.len(), levels.len()]
     }
 
@@ -224,8 +224,10 @@ async fn a_query_has_a_pair_for_each_item_of_a_list() {
     let answer = served.get("/api/shapes/sum?numbers=1&numbers=x").await;
     answer.problem(400);
     assert_eq!(answer.json()["errors"][0]["path"], "/numbers/1");
-    let detail = served.get("/api/shapes/sizes?a=x").await.problem(405);
+    let answer = served.get("/api/shapes/sizes?a=x").await;
+    let detail = answer.problem(405);
     assert!(detail.contains("POST"), "{detail}");
+    assert_eq!(answer.header("allow"), "POST");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -117,7 +117,7 @@ async fn a_job_is_cancelled_and_one_key_is_one_job() {
     let (status, id) = submit(&served, "/api/slow/wait", &body, &key).await;
     assert_eq!(status, 201);
     let (status, again) = submit(&served, "/api/slow/wait", &body, &key).await;
-    assert_eq!((status, &again), (200, &id));
+    assert_eq!((status, &again), (201, &id));
     noted("job begun").await;
     let answer = served
         .request("POST", &format!("/api/jobs/{id}/cancel"))

@@ -3,7 +3,9 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
+use dasf::{CallError, Caller};
 use serde_json::json;
 
 use crate::root;
@@ -99,6 +101,19 @@ impl Server {
         let ended = self.0.try_wait().unwrap();
         assert!(ended.is_none(), "the script has ended: {ended:?}");
     }
+}
+
+/// Waits for a Python module, which takes a while to start and does not report when it listens.
+pub async fn until_it_listens(module: &mut Server, caller: &Caller) {
+    for _ in 0..60 {
+        module.check();
+        let ping = tokio::time::timeout(Duration::from_secs(1), caller.ping());
+        match ping.await {
+            Ok(Err(CallError::NobodyListens { .. })) | Err(_) => {}
+            Ok(answer) => return answer.unwrap(),
+        }
+    }
+    panic!("the module does not listen");
 }
 
 impl Drop for Server {
