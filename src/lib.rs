@@ -45,6 +45,7 @@
 //! | write a module | [`module`], [`function`], [`class`], with [`ProgressReport`] and [`Context`] |
 //! | give callers errors that programs can tell apart | [`IntoError`](macro@IntoError) |
 //! | pass bytes, arrays or dates | [`Base64`], and the [features](#features) `ndarray`, `netcdf` and `time` |
+//! | let pages and terminals show plots, tables and maps | [`Series`], and more in [`present`] ([feature](#features) `present`) |
 //! | serve a module inside your own program | [`Host`], with [`Address`] and [`HostOptions`]; more in [`host`] |
 //! | call a module | its generated `Client`, built by a [`ClientBuilder`](client::ClientBuilder); more in [`client`](mod@client) |
 //! | call a module without its source | the macro `client!` ([feature](#features) `generate`) |
@@ -71,6 +72,8 @@
 //! | `generate` | no | clients from an API description, at compile time with the macro `client!`, or as source in Rust, Python and TypeScript with the command `generate` of every module | `dasf-codegen` |
 //! | `ndarray` | no | arrays of the crate `ndarray` as arguments and results, in `dasf::ndarray` | `ndarray` |
 //! | `netcdf` | no | arrays and datasets that Python receives as `xarray` objects, in `dasf::netcdf` | `ndarray`, `chrono` |
+//! | `present` | no | [`Series`], tables, maps, files and links in [`present`], which pages and terminals show | `serde_json`, `indexmap` |
+//! | `chrono` | no | conversions from the times of the crate `chrono` to those of a [`Series`] | `chrono` |
 //! | `time` | no | dates and times of the crate `time` as arguments and results, in `dasf::time` | `time` |
 //!
 //! A caller needs `client`, and usually `tls`. It then compiles and links much less:
@@ -256,6 +259,10 @@ pub use dasf_types::Base64;
 pub use dasf_types::ndarray;
 #[cfg(feature = "netcdf")]
 pub use dasf_types::netcdf;
+#[cfg(feature = "present")]
+pub use dasf_types::present;
+#[cfg(feature = "present")]
+pub use dasf_types::present::Series;
 #[cfg(feature = "time")]
 pub use dasf_types::time;
 

@@ -26,6 +26,7 @@ mod mqtt_jobs;
 mod mqtt_losses;
 mod page;
 mod patterns;
+mod present;
 mod pulsar;
 mod python_caller;
 mod python_module;

@@ -27,11 +27,24 @@ pub fn interpreter() -> PathBuf {
 
 /// Returns a command that runs a script of the folder `tests/interop/python`.
 pub fn command(script: &str, arguments: &[&str]) -> Command {
-    let folder = root().join("tests/interop/python");
+    let script = root().join("tests/interop/python").join(script);
+    let mut command = start();
+    command.arg(script).args(arguments);
+    command
+}
+
+/// Returns a command that runs an installed module with demessaging, which sends a token to its
+/// broker.
+pub fn module_command(token: Option<&str>, module: &str, arguments: &[&str]) -> Command {
+    let mut command = start();
+    command.args(["-m", module]).args(arguments);
+    with_token(command, token)
+}
+
+/// Returns a command of the interpreter.
+fn start() -> Command {
     let mut command = Command::new(interpreter());
     command
-        .arg(folder.join(script))
-        .args(arguments)
         // The scripts do on purpose what xarray and pydantic warn of.
         .env("PYTHONWARNINGS", "ignore")
         .env("PYTHONDONTWRITEBYTECODE", "1");
@@ -40,7 +53,10 @@ pub fn command(script: &str, arguments: &[&str]) -> Command {
 
 /// Returns a command that runs a script with demessaging, which sends a token to its broker.
 pub fn command_with_token(token: Option<&str>, script: &str, arguments: &[&str]) -> Command {
-    let mut command = command(script, arguments);
+    with_token(command(script, arguments), token)
+}
+
+fn with_token(mut command: Command, token: Option<&str>) -> Command {
     if let Some(token) = token {
         let header = json!({"authorization": format!("Token {token}")});
         command.env("DE_BACKEND_HEADER", header.to_string());
