@@ -1,5 +1,6 @@
 //! Measures what HTTP adds to a call: the latency of `add` by the Rust client, by the gateway on the port of the
-//! broker, and by a gateway of its own, in turns.
+//! broker, and by a gateway of its own, in turns. Beside them it measures HTTP alone: the answer to a path that
+//! does not exist.
 //!
 //! ```sh
 //! cargo run --release -p dasf-gateway --example latency
@@ -27,8 +28,8 @@ use tokio::runtime::Runtime;
 
 type Error = Box<dyn std::error::Error>;
 
-const ROUNDS: usize = 15;
-const CALLS: usize = 2000;
+const ROUNDS: usize = 200;
+const CALLS: usize = 200;
 /// The largest ratio of the latencies.
 const LIMIT: f64 = 1.5;
 
@@ -43,7 +44,7 @@ fn main() -> Result<ExitCode, Error> {
     let url = broker.url();
     let alone = of_gateway.block_on(start_gateway(&url))?;
     let _module = of_module.block_on(start_module(&url))?;
-    let [client, in_broker, alone] =
+    let [client, in_broker, alone, http] =
         of_caller.block_on(measure(&url, [broker.local_addr(), alone]))?;
     let ratio = |other: Duration| other.as_secs_f64() / client.as_secs_f64();
     println!("Rust client              {client:>10.1?}");
@@ -54,6 +55,10 @@ fn main() -> Result<ExitCode, Error> {
     println!(
         "gateway of its own       {alone:>10.1?}   {:.2} x",
         ratio(alone)
+    );
+    println!(
+        "HTTP alone               {http:>10.1?}   {:.2} x",
+        ratio(http)
     );
     Ok(match ratio(in_broker) <= LIMIT {
         true => ExitCode::SUCCESS,
@@ -95,13 +100,13 @@ async fn start_module(url: &str) -> Result<Host, Error> {
 }
 
 /// Returns the median latencies of the client and of both gateways.
-async fn measure(url: &str, gateways: [SocketAddr; 2]) -> Result<[Duration; 3], Error> {
+async fn measure(url: &str, gateways: [SocketAddr; 2]) -> Result<[Duration; 4], Error> {
     let client = arithmetic::Client::connect(url).await?;
     let mut in_broker = Http::connect(gateways[0]).await?;
     let mut alone = Http::connect(gateways[1]).await?;
-    let mut latencies = [const { Vec::new() }; 3];
+    let mut latencies = [const { Vec::new() }; 4];
     for round in 0..=ROUNDS {
-        let mut now = [const { Vec::new() }; 3];
+        let mut now = [const { Vec::new() }; 4];
         for call in 0..CALLS {
             let a = i64::try_from(call)?;
             let begun = Instant::now();
@@ -114,6 +119,11 @@ async fn measure(url: &str, gateways: [SocketAddr; 2]) -> Result<[Duration; 3], 
                 http.add(call).await?;
                 now.push(begun.elapsed());
             }
+        }
+        for _ in 0..CALLS {
+            let begun = Instant::now();
+            alone.ask("GET", "/nowhere", "").await?;
+            now[3].push(begun.elapsed());
         }
         // The first round is a warm-up.
         if round > 0 {
@@ -148,25 +158,35 @@ impl Http {
 
     async fn add(&mut self, a: usize) -> Result<(), Error> {
         let body = format!("{{\"a\": {a}, \"b\": 1}}");
+        let answer = self.ask("POST", "/api/arithmetic/add", &body).await?;
+        match answer == (a + 1).to_string() {
+            true => Ok(()),
+            false => Err(format!("a wrong sum: {answer}").into()),
+        }
+    }
+
+    async fn ask(&mut self, method: &str, path: &str, body: &str) -> Result<&str, Error> {
         let request = format!(
-            "POST /api/arithmetic/add HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\n\
              content-length: {}\r\n\r\n{body}",
             self.host,
             body.len()
         );
         self.stream.write_all(request.as_bytes()).await?;
         let mut size = 0;
-        // The answer is so small that its end is that of a read.
         loop {
             let read = self.stream.read(&mut self.buffer[size..]).await?;
             size += read;
             let text = std::str::from_utf8(&self.buffer[..size])?;
-            let sum = (a + 1).to_string();
-            match text.split_once("\r\n\r\n") {
-                Some((_, answer)) if answer == sum => return Ok(()),
-                Some((_, answer)) if sum.starts_with(answer) && read > 0 => {}
-                None if read > 0 => {}
-                _ => return Err(format!("an answer that is not {sum}: {text}").into()),
+            let length = text.split_once("content-length: ");
+            let length = length.and_then(|(_, rest)| rest.split_once("\r\n"));
+            if let (Some((length, _)), Some(head)) = (length, text.find("\r\n\r\n"))
+                && size == head + 4 + length.parse::<usize>()?
+            {
+                return Ok(std::str::from_utf8(&self.buffer[head + 4..size])?);
+            }
+            if read == 0 {
+                return Err("the connection ended".into());
             }
         }
     }
