@@ -81,7 +81,7 @@ mod shows {
     /// * `values` - Numbers to average
     /// * `file` - A file of any kind
     #[dasf::function]
-    #[allow(clippy::too_many_arguments)] // a form with a field of each kind
+    #[allow(clippy::too_many_arguments, clippy::needless_pass_by_value)] // a form with a field of each kind
     pub(super) fn form(
         station: Station,
         #[dasf(ge = 1, le = 365, default = 12)] window: u32,
@@ -319,18 +319,6 @@ mod shows {
     pub(super) fn fail() -> Result<(), String> {
         Err("no such dataset".to_owned())
     }
-
-    /// Refuses what its schema allows.
-    ///
-    /// # Errors
-    /// Always.
-    #[dasf::function]
-    pub(super) fn greedy(
-        #[dasf(ge = 0)] amount: i32,
-        #[dasf(default = "x")] name: String,
-    ) -> String {
-        format!("{name} {amount}")
-    }
 }
 
 /// The names of the functions whose results are shown.
@@ -443,6 +431,7 @@ async fn every_kind_of_form_and_result_is_shown() {
     let places = seen["places"].as_array().unwrap();
     // The point, and the four corners of the rectangle.
     assert_eq!(places.len(), 5, "{places:?}");
+    assert_eq!(seen["refused_by_gateway"], "42 is too many today");
     assert_eq!(seen["cancelled"], "The call was cancelled.");
     assert_eq!(seen["title"], "unbroken");
     assert_eq!(seen["sorted"], json!(["-1.25", "3.5", "12", ""]));

@@ -146,6 +146,24 @@ await withBrowser(
     await page.locator('.job .status.done').waitFor();
     await pictures('jobs');
 
+    // A reason of the gateway is shown at its field.
+    await form('work');
+    await page.route('**/api/*/work', (route) =>
+      route.fulfill({
+        status: 400,
+        contentType: 'application/problem+json',
+        body: JSON.stringify({
+          title: 'The arguments are not valid',
+          status: 400,
+          detail: 'work: steps: 42 is too many today',
+          errors: [{ path: '/steps', detail: '42 is too many today' }],
+        }),
+      }),
+    );
+    await field('steps').getByRole('textbox').fill('42');
+    await run(page);
+    say({ refused_by_gateway: await wrong('steps') });
+
     // The token stays in the tab.
     await page.getByRole('button', { name: 'Token' }).click();
     await page.getByLabel('Your token at the broker').fill('secret');
