@@ -5,12 +5,13 @@ use std::path::Path;
 
 use dasf_examples::reference;
 use dasf_gateway::{Gateway, Options};
+use dasf_test_support::python::until_it_listens;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::brokers::{Role, TestBroker, on_dasf_brokers};
-use crate::support::{connect, reference_module, until_it_listens};
+use crate::support::{connect, reference_module};
 use crate::web::node;
 
 /// Forms with fields of all kinds, and results that a page shows in many ways.

@@ -10,6 +10,7 @@ use dasf::present::{
 };
 use dasf::{CallError, Caller, FailureKind, Host, HostOptions};
 use dasf_test_support::listen_at;
+use dasf_test_support::python::{self, until_it_listens};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -17,8 +18,6 @@ use serde_json::{Value, json};
 
 use crate::brokers::embedded::Embedded;
 use crate::brokers::{Process, Role, TestBroker, on_json_brokers};
-use crate::python;
-use crate::support::until_it_listens;
 
 on_json_brokers!(the_reference_backend_is_called);
 
