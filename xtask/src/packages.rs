@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::steps::{cargo, root, succeed};
 
 /// The packages that are published, each after the packages that it depends on.
-const PACKAGES: [&str; 11] = [
+const PACKAGES: [&str; 12] = [
     "dasf-pattern",
     "dasf-protocol",
     "dasf-program",
@@ -18,6 +18,7 @@ const PACKAGES: [&str; 11] = [
     "dasf-types",
     "dasf-runtime",
     "dasf",
+    "dasf-gateway",
     "dasf-broker",
     "dasf-cli",
 ];
