@@ -93,6 +93,7 @@ pages! {
     rust_client: "guide/chapters/rust_client.md",
     troubleshooting: "guide/chapters/troubleshooting.md",
     typescript_client: "guide/chapters/typescript_client.md",
+    without_client: "guide/chapters/without_client.md",
 }
 
 /// The pages of the repository that have a `console` block.
