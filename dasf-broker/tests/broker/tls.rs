@@ -244,3 +244,31 @@ async fn silent_peers_keep_no_others_waiting() {
     let end = timeout(PATIENCE, secured.swap_remove(0).read(&mut [0])).await;
     assert!(matches!(end, Ok(Ok(0) | Err(_))), "{end:?}");
 }
+
+#[tokio::test]
+async fn other_routes_come_by_tls_and_reach_the_broker_without_it() {
+    let authority = Authority::new();
+    let inner = Arc::new(std::sync::Mutex::new(String::new()));
+    let noted = inner.clone();
+    let builder = authority.builder().http(move |url| {
+        url.clone_into(&mut noted.lock().unwrap());
+        axum::Router::new().route("/api/{topic}", axum::routing::get(async || "a module"))
+    });
+    let broker = builder.start().await.unwrap();
+    let address = broker.local_addr().to_string();
+    let mut peer = authority.connect(&address).await;
+    let request = format!("GET /api/demo HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    peer.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    peer.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.ends_with("\r\n\r\na module"), "{answer}");
+
+    let inner = inner.lock().unwrap().clone();
+    assert!(inner.starts_with("ws://127.0.0.1:"), "{inner}");
+    let socket = inner.trim_start_matches("ws://").trim_end_matches("/ws");
+    assert_ne!(socket, address);
+    let stream = TcpStream::connect(socket).await.unwrap();
+    let connected = client_async(format!("{inner}/demo"), stream).await;
+    assert_eq!(connected.unwrap().1.status(), 101);
+    broker.shutdown().await;
+}
