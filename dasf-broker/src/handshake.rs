@@ -68,12 +68,15 @@ const HOLD: HeaderName = HeaderName::from_static(hold::HOLD);
 /// The header with the number of messages that the topic held before. It is missing if it held none.
 const HELD: HeaderName = HeaderName::from_static(hold::HELD);
 
-/// Returns whether a request is for the broker itself. A page about the state of a topic `api` would hide the
-/// other routes below `/api`.
-fn is_own(route: &Result<Route, RouteError>, path: &str) -> bool {
+/// Returns whether a request is for the broker itself. A handshake with a wrong path is, and everything below `/ws`.
+/// A page about the state of a topic `api` would hide the other routes below `/api`.
+fn is_own(route: &Result<Route, RouteError>, request: &Request) -> bool {
+    let path = request.uri().path();
     let first = || path.split('/').find(|segment| !segment.is_empty());
     match route {
-        Err(RouteError::Unknown) => false,
+        Err(RouteError::Unknown) => {
+            first() == Some("ws") || request.headers().contains_key(header::UPGRADE)
+        }
         Ok(Route::Seen(Seen::Status(_) | Seen::Ping(_))) => first() != Some("api"),
         _ => true,
     }
@@ -166,7 +169,7 @@ impl Server {
             return Err(Refusal::new(StatusCode::BAD_REQUEST, NEEDS_TLS));
         }
         let route = match (Route::parse(request.uri().path()), &self.http) {
-            (route, Some(http)) if !is_own(&route, request.uri().path()) => {
+            (route, Some(http)) if !is_own(&route, &request) => {
                 return self.serve_http(http.clone(), &connection, request).await;
             }
             (route, _) => route?,
