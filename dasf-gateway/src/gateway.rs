@@ -84,6 +84,7 @@ impl Gateway {
             .route("/api/{topic}/openapi.json", get(openapi::serve::one))
             .route("/api/{topic}/{function}", get(function).post(function))
             .route("/api/{topic}/{class}/{method}", get(method).post(method))
+            .merge(reference())
             .fallback(unknown_path)
             .method_not_allowed_fallback(wrong_method)
             .layer(from_fn_with_state(Arc::clone(shared), guard::admit))
@@ -94,6 +95,15 @@ impl Gateway {
             None => router,
         }
     }
+}
+
+/// Returns the routes of the reference.
+fn reference() -> Router<Arc<Shared>> {
+    #[cfg(feature = "reference")]
+    let routes = openapi::reference::routes();
+    #[cfg(not(feature = "reference"))]
+    let routes = Router::new();
+    routes
 }
 
 /// Returns the layer that compresses answers for those that understand it. Small ones are not worth it, and event

@@ -7,6 +7,8 @@ mod example;
 mod names;
 mod operation;
 mod parts;
+#[cfg(feature = "reference")]
+pub(crate) mod reference;
 mod schemas;
 pub(crate) mod serve;
 

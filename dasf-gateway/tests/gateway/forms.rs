@@ -307,3 +307,31 @@ async fn the_documents_of_openapi_are_served() {
         assert!(all["paths"].get(path).is_some(), "{path}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_reference_loads_nothing_from_elsewhere() {
+    let served = gateway().await;
+    for path in ["/api/docs", "/api/shapes/docs"] {
+        let page = served.get(path).await;
+        assert_eq!(page.status, 200);
+        assert_eq!(page.header("content-type"), "text/html; charset=utf-8");
+        assert!(
+            page.header("content-security-policy")
+                .starts_with("default-src 'self';")
+        );
+        let html = page.text();
+        let sources = html
+            .split(['"', ' '])
+            .filter(|part| part.starts_with("/api/docs/"));
+        let sources: Vec<&str> = sources.collect();
+        assert_eq!(sources.len(), 3, "{html}");
+        assert!(!html.contains("//"), "{html}");
+        for source in sources {
+            let file = served.get(source).await;
+            assert_eq!(file.status, 200, "{source}");
+            let tag = file.header("etag");
+            let again = served.request("GET", source).header("if-none-match", tag);
+            assert_eq!(again.send().await.status, 304, "{source}");
+        }
+    }
+}
