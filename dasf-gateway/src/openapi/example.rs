@@ -148,7 +148,7 @@ fn integer(schema: &Value) -> Option<i64> {
     .flatten()
     .map(|it| it as i64)
     .max();
-    #[allow(clippy::cast_possible_truncation)]
+    #[allow(clippy::cast_possible_truncation)] // the same
     let most = [
         limit("maximum").map(f64::floor),
         limit("exclusiveMaximum").map(|it| it.ceil() - 1.0),
