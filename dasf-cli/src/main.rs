@@ -13,6 +13,7 @@ mod options;
 mod output;
 mod ping;
 mod request;
+mod show;
 mod submit;
 mod values;
 

@@ -13,7 +13,10 @@ use dasf_examples::arithmetic;
 use dasf_test_support::brokers::{Role, TestBroker, on_json_brokers};
 use dasf_test_support::{program, python};
 
-on_json_brokers!(a_python_module_is_shown_and_called);
+on_json_brokers!(
+    a_python_module_is_shown_and_called,
+    the_results_of_the_reference_backend_are_shown,
+);
 
 mod listed {
     use dasf_test_support::brokers::on_dasf_brokers;
@@ -91,6 +94,21 @@ async fn modules_are_listed(broker: &TestBroker) {
     host.shutdown().await;
 }
 
+/// Waits for a Python module, which takes a while to start and does not log when it listens. Returns
+/// what `dasf ping` prints.
+async fn until_it_answers(broker: &TestBroker, topic: &str, module: &mut python::Server) -> String {
+    let mut tries = 0;
+    loop {
+        module.check();
+        let ping = dasf_at(broker, topic, &["ping", "--timeout", "1"]).await;
+        if ping.status.success() {
+            return text(&ping.stdout).to_owned();
+        }
+        tries += 1;
+        assert!(tries < 60, "{ping:?}");
+    }
+}
+
 async fn a_python_module_is_shown_and_called(broker: &TestBroker) {
     let topic = broker.topic("cli-module").await;
     let topic = topic.as_str();
@@ -101,19 +119,8 @@ async fn a_python_module_is_shown_and_called(broker: &TestBroker) {
     let token = broker.token(Role::Module);
     let module = python::command_with_token(token, "reference_module.py", &arguments);
     let mut module = python::serve(module);
-    // A Python module takes a while to start, and does not log when it listens.
-    let mut tries = 0;
-    loop {
-        module.check();
-        let ping = dasf_at(broker, topic, &["ping", "--timeout", "1"]).await;
-        if ping.status.success() {
-            let line = text(&ping.stdout);
-            assert!(line.starts_with(&format!("{topic} answers in ")), "{line}");
-            break;
-        }
-        tries += 1;
-        assert!(tries < 60, "{ping:?}");
-    }
+    let line = until_it_answers(broker, topic, &mut module).await;
+    assert!(line.starts_with(&format!("{topic} answers in ")), "{line}");
 
     for (arguments, code, stdout, stderr) in [
         (&["call", "add", "a=1"][..], 0, "3\n", ""),
@@ -246,4 +253,52 @@ For details: dasf api -t {topic} add
         assert_eq!(text(&output.stdout), stdout, "{arguments:?}");
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
     }
+}
+
+/// The module of `dasf-exb-reference`, unmodified: its results are printed as what they are.
+async fn the_results_of_the_reference_backend_are_shown(broker: &TestBroker) {
+    let topic = broker.topic("cli-exb").await;
+    let topic = topic.as_str();
+    let place = broker.options_for(Role::Module);
+    let place: Vec<&str> = place.iter().map(String::as_str).collect();
+    let arguments = [&["-t", topic], &place[..], &["listen"]].concat();
+    let token = broker.token(Role::Module);
+    let command = python::module_command(token, "dasf_exb.backend", &arguments);
+    let mut backend = python::serve(command);
+    until_it_answers(broker, topic, &mut backend).await;
+    let call = async |arguments: &[&str]| {
+        let arguments = [&["call"], arguments].concat();
+        let called = dasf_at(broker, topic, &arguments).await;
+        assert!(called.status.success(), "{called:?}");
+        text(&called.stdout).to_owned()
+    };
+    // Without an option, a program gets JSON.
+    let json = call(&["default_content"]).await;
+    assert_eq!(
+        json,
+        "{\"response_type\":\"datasource\",\"records\":[{\"text\":\"Some default generated content by \
+         the backend.\"}],\"name\":\"default_content\"}\n"
+    );
+    let table = call(&["default_content", "--format", "text"]).await;
+    assert!(table.starts_with("default_content\ntext\n──"), "{table}");
+    let series = call(&["get_timeseries", "--format", "text"]).await;
+    let lines: Vec<&str> = series.lines().collect();
+    assert_eq!(lines.len(), 3 + 10, "{series}");
+    assert!(
+        lines[0] == "timeseries" && lines[1].ends_with("  value  value2"),
+        "{series}"
+    );
+    assert_eq!(
+        call(&["show_buttons", "--format", "text"]).await,
+        "Downloads: file sample.md, text/markdown, 44 bytes\n\n\
+         Links: An external link: https://www.hereon.de/\n\n\
+         Links: Another external link: https://www.hereon.de/\n"
+    );
+    let said = call(&["get_point_info", "point={\"lon\": 1, \"lat\": 2}", "--raw"]).await;
+    assert!(said.contains("\nlon: 1.0\nlat: 2.0\n"), "{said}");
+    let place = "point={\"lon\": 361, \"lat\": 2}";
+    let refused = dasf_at(broker, topic, &["call", "get_point_info", place]).await;
+    assert_eq!(refused.status.code(), Some(2));
+    let problem = "get_point_info: point.lon: 361 is greater than the maximum of 360";
+    assert!(text(&refused.stderr).contains(problem), "{refused:?}");
 }
