@@ -28,7 +28,16 @@ pub(super) fn summary(map: &GeoJson) -> String {
         .iter()
         .map(|(kind, count)| format!("{count} {kind}"))
         .collect();
-    let mut text = format!("{}\n{} features", line(&map.title), features.len());
+    let mut text = format!(
+        "{}\n{} {}",
+        line(&map.title),
+        features.len(),
+        if features.len() == 1 {
+            "feature"
+        } else {
+            "features"
+        }
+    );
     if !kinds.is_empty() {
         text += &format!(": {}", kinds.join(", "));
     }

@@ -10,14 +10,18 @@ pub mod statistics;
 #[dasf::module(topic = "climate", main = false)]
 pub mod climate {
     use chrono::NaiveDate;
+    use dasf::ProgressReport;
     use dasf::netcdf::{DataArray, NetcdfError};
+    use dasf::present::{
+        Column, Feature, GeoArea, GeoJson, GeoLocation, Geometry, SeriesError as ShapeError,
+    };
     use schemars::JsonSchema;
     use serde::{Deserialize, Serialize};
 
     pub use crate::series::{Point, SeriesName};
     pub use crate::statistics::{SampleSize, Trend};
 
-    use crate::series::{Series, SeriesError};
+    use crate::series::{Place, Series, SeriesError};
     use crate::statistics::{self, StatisticsError};
 
     /// The reasons why a call has no result.
@@ -48,6 +52,9 @@ pub mod climate {
             /// The number of its months that have a value.
             months: usize,
         },
+        /// The values are no series.
+        #[error(transparent)]
+        Shape(#[from] ShapeError),
         /// The array cannot be written as NetCDF.
         #[error(transparent)]
         Netcdf(#[from] NetcdfError),
@@ -178,6 +185,66 @@ pub mod climate {
             .with_attribute("units", series.unit)
             .with_attribute("source", series.source);
         Ok(array)
+    }
+
+    /// The monthly values of a series and their moving mean, which a page shows as a plot.
+    ///
+    /// # Arguments
+    /// * `series` - The series
+    /// * `from` - The first year; null for the beginning of the series
+    /// * `to` - The last year; null for the end of the series
+    /// * `window` - The number of months in a mean
+    ///
+    /// # Returns
+    /// The columns `measured` and `mean`; gaps stay gaps
+    ///
+    /// # Errors
+    /// If the series has no value in these years.
+    #[dasf::function]
+    pub fn curve(
+        series: SeriesName,
+        #[dasf(default)] from: Option<i32>,
+        #[dasf(default)] to: Option<i32>,
+        #[dasf(default = 12, ge = 1)] window: u32,
+        mut reporter: ProgressReport,
+    ) -> Result<dasf::Series, ClimateError> {
+        reporter.set_steps(2);
+        let reading = reporter.step("reading the data");
+        let series = series.load()?;
+        let points = with_values(&series, from, to)?;
+        drop(reading);
+        let _computing = reporter.step("computing the mean");
+        let measured = values(points);
+        let means = statistics::moving_mean(&measured, window, window)?;
+        let first_day = |point: &Point| NaiveDate::from_ymd_opt(point.year, point.month.into(), 1);
+        let days = points
+            .iter()
+            .map(|point| first_day(point).unwrap_or_default());
+        let curve = dasf::Series::new(days)?
+            .with_name(series.title)
+            .with_column(Column::new("measured", measured).with_unit(series.unit))?
+            .with_column(Column::new("mean", means).with_unit(series.unit))?;
+        Ok(curve)
+    }
+
+    /// The places where the series were measured, inside an area that the caller draws on a map.
+    ///
+    /// # Arguments
+    /// * `area` - The area, with longitudes from -180 to 180
+    ///
+    /// # Returns
+    /// A point for each series that was measured in the area, or at its middle for a region
+    #[dasf::function]
+    pub fn places(area: &GeoArea) -> GeoJson {
+        let inside = SeriesName::ALL.into_iter().filter(|series| {
+            let Place { lon, lat, .. } = series.place();
+            area.contains(GeoLocation { lon, lat })
+        });
+        let features = inside.map(|series| {
+            let Place { lon, lat, name } = series.place();
+            Feature::new(series.as_str(), Geometry::point(lon, lat)).with_property("place", name)
+        });
+        GeoJson::new("Where the series were measured", features)
     }
 
     /// The departures of a series from its mean annual cycle in a base period.

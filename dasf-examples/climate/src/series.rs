@@ -51,6 +51,17 @@ fn names() -> String {
     SeriesName::ALL.map(SeriesName::as_str).join(", ")
 }
 
+/// Where a series was measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Place {
+    /// The name.
+    pub name: &'static str,
+    /// The longitude in degrees, positive to the east.
+    pub lon: f64,
+    /// The latitude in degrees, positive to the north.
+    pub lat: f64,
+}
+
 /// The names of all series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -71,6 +82,22 @@ impl SeriesName {
         match self {
             Self::Co2 => "co2",
             Self::Nino12 => "nino12",
+        }
+    }
+
+    /// The place of the measurements, or the middle of their region.
+    pub fn place(self) -> Place {
+        match self {
+            Self::Co2 => Place {
+                name: "Mauna Loa",
+                lon: -155.58,
+                lat: 19.54,
+            },
+            Self::Nino12 => Place {
+                name: "Niño 1+2",
+                lon: -85.0,
+                lat: -5.0,
+            },
         }
     }
 

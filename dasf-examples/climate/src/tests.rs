@@ -95,6 +95,30 @@ fn a_moving_mean_has_every_month() {
 }
 
 #[test]
+fn a_curve_has_the_values_and_their_mean() {
+    let report = dasf::ProgressReport::new("");
+    let curve = curve(SeriesName::Co2, Some(1960), Some(1961), 3, report).unwrap();
+    assert_eq!(curve.len(), 24);
+    let times = curve.index().times().unwrap();
+    assert_eq!(times[0].to_string(), "1960-01-01T00:00:00Z");
+    let [measured, mean] = ["measured", "mean"].map(|name| curve.column(name).unwrap());
+    assert_eq!(measured.unit(), Some("ppm"));
+    let expected = measured.values()[..3].iter().sum::<f64>() / 3.0;
+    assert!((mean.values()[1] - expected).abs() < 1e-9);
+    // The window around the first month has two of three values.
+    assert!(mean.values()[0].is_nan());
+}
+
+#[test]
+fn places_are_found_in_an_area() {
+    let corners = [(-180.0, 0.0), (-140.0, 0.0), (-140.0, 40.0), (-180.0, 40.0)];
+    let corners = corners.map(|(lon, lat)| dasf::present::GeoLocation { lon, lat });
+    let map = places(&corners.into_iter().collect());
+    let ids: Vec<&str> = map.features().iter().map(|it| it.id.as_str()).collect();
+    assert_eq!(ids, ["co2"]);
+}
+
+#[test]
 fn a_station_answers() {
     let station = Station::new(SeriesName::Nino12, None, None).unwrap();
     assert!((station.annual_mean(1983).unwrap() - 25.70333333333333).abs() < 1e-9);
