@@ -194,7 +194,7 @@ const MAX_SHOWN: usize = 4096;
 ///
 /// # Errors
 /// Returns [`ConnectError`] if the broker cannot be reached or refuses the connection, for instance because
-/// somebody else reads the letters just now, and [`Unsupported`](ConnectError::Unsupported) if it is no Pulsar, or
+/// somebody else reads the letters for more than five seconds, and [`Unsupported`](ConnectError::Unsupported) if it is no Pulsar, or
 /// its topics are not persistent.
 pub async fn dead_letters(
     address: Address,
@@ -203,9 +203,11 @@ pub async fn dead_letters(
 ) -> Result<Vec<DeadRequestDetails>, ConnectError> {
     let read = letters_of(address, topic, group)?.read().await?;
     let letters = read.letters.iter();
-    Ok(letters
+    let letters = letters
         .map(|letter| details(letter, topic, group))
-        .collect())
+        .collect();
+    read.close().await?;
+    Ok(letters)
 }
 
 /// Sends a dead letter of a group at a Pulsar to the topic again, and removes it. Returns whether there is one
@@ -222,7 +224,7 @@ pub async fn retry_dead_letter(
 ) -> Result<bool, ConnectError> {
     let mut read = letters_of(address, topic, group)?.read().await?;
     let Some(letter) = take(&mut read.letters, id) else {
-        return Ok(false);
+        return read.close().await.map(|()| false);
     };
     read.publish(&letter).await?;
     read.acknowledge(&letter).await.map(|()| true)
@@ -240,7 +242,7 @@ pub async fn drop_dead_letter(
 ) -> Result<bool, ConnectError> {
     let mut read = letters_of(address, topic, group)?.read().await?;
     let Some(letter) = take(&mut read.letters, id) else {
-        return Ok(false);
+        return read.close().await.map(|()| false);
     };
     read.acknowledge(&letter).await.map(|()| true)
 }

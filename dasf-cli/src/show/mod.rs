@@ -16,7 +16,7 @@ use dasf::present::{GeoJson, Multiple, Response};
 use serde::Deserialize;
 use textwrap::core::display_width;
 
-use crate::values::Fields;
+use dasf::validate::Fields;
 
 /// The most characters of a text of the module in a line.
 const LONGEST_TEXT: usize = 200;

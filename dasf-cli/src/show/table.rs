@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use textwrap::core::display_width;
 
 use super::cut;
-use crate::values::Fields;
+use dasf::validate::Fields;
 
 /// The most rows. Of a longer table, the first and the last ones are shown.
 const MOST_ROWS: usize = 40;

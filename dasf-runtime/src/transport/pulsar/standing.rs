@@ -16,13 +16,10 @@ use super::{Endpoint, Json, UNSUBSCRIBE};
 use crate::transport::ConnectError;
 use crate::transport::json::Frame;
 use crate::transport::subscriber::Acknowledgement;
-use crate::transport::websocket::{Connection, Dialect, WriteAcknowledgements};
+use crate::transport::websocket::{Connection, Dialect, HAS_A_READER, WriteAcknowledgements};
 
 /// The name of the subscription.
 pub(super) const NAME: &str = "dasf-module";
-
-/// The status with which a Pulsar refuses a second reader.
-const HAS_A_READER: u16 = 409;
 
 /// How long a module waits before it looks for the first time whether its turn has come. A Pulsar needs a moment to
 /// notice that the last module is gone.

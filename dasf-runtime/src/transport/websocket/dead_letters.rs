@@ -8,7 +8,7 @@ use dasf_protocol::properties::key;
 use dasf_protocol::{Acknowledgement, Delivery, Properties, Publish, Receipt};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::connect::{broken, connect};
@@ -20,6 +20,13 @@ use crate::transport::ConnectError;
 const SILENCE: Duration = Duration::from_secs(2);
 /// How long a receipt, or the end of the connection, may take.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The status with which a Pulsar refuses a second reader of a subscription.
+pub(in crate::transport) const HAS_A_READER: u16 = 409;
+/// How long the last reader may take to be gone. A Pulsar answers the end of its connection first, and then takes the
+/// reader away.
+const LAST_READER: Duration = Duration::from_secs(5);
+/// The time between two attempts to become the reader.
+const ATTEMPTS: Duration = Duration::from_millis(100);
 /// The greatest number of letters that are read.
 pub(in crate::transport) const MAX_LETTERS: usize = 1000;
 
@@ -53,7 +60,7 @@ struct Times {
 impl DeadLetterTopic {
     /// Reads the letters.
     pub(crate) async fn read(self) -> Result<DeadLetters, ConnectError> {
-        let mut socket = connect(&self.letters).await?.socket;
+        let mut socket = self.become_the_reader().await?;
         let mut letters = Vec::new();
         while letters.len() < MAX_LETTERS
             && let Ok(read) = timeout(SILENCE, next(&mut socket, &self.letters)).await
@@ -72,6 +79,20 @@ impl DeadLetterTopic {
             topic: self,
             socket,
         })
+    }
+
+    /// Connects, and waits a moment for the end of the last reader.
+    async fn become_the_reader(&self) -> Result<Socket, ConnectError> {
+        let end = Instant::now() + LAST_READER;
+        loop {
+            match connect(&self.letters).await {
+                Err(ConnectError::Refused {
+                    status: HAS_A_READER,
+                    ..
+                }) if Instant::now() < end => sleep(ATTEMPTS).await,
+                connected => return connected.map(|connected| connected.socket),
+            }
+        }
     }
 }
 
@@ -117,9 +138,15 @@ impl DeadLetters {
         let message_id = Cow::Borrowed(&*letter.delivery.message_id);
         let frame = Acknowledgement { message_id }.to_json();
         send(&mut self.socket, endpoint, frame).await?;
+        // The broker has read the acknowledgement when it has answered the close.
+        self.close().await
+    }
+
+    /// Ends the connection, so that the next reader need not wait until the broker misses this one.
+    pub(crate) async fn close(mut self) -> Result<(), ConnectError> {
+        let endpoint = &self.topic.letters;
         let closing = self.socket.close(None).await;
         closing.map_err(|error| lost(endpoint, broken(&error)))?;
-        // The broker has read the acknowledgement when it has answered the close.
         let ends = async { while let Some(Ok(_)) = self.socket.next().await {} };
         timeout(PATIENCE, ends)
             .await

@@ -31,8 +31,8 @@ use tokio_tungstenite::tungstenite::http::HeaderMap;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 
 pub(super) use connect::{MAX_FRAME_SIZE, Opened, Socket, broken, close, connect};
-pub(in crate::transport) use dead_letters::MAX_LETTERS;
 pub(crate) use dead_letters::{DeadLetter, DeadLetterTopic};
+pub(in crate::transport) use dead_letters::{HAS_A_READER, MAX_LETTERS};
 pub(crate) use link::Link;
 pub(super) use link::{LinkBroker, Subscribing};
 pub(crate) use link::{LinkPool, Links};
