@@ -127,7 +127,7 @@ pub(crate) struct Gateway {
     #[arg(long, value_name = "NUMBER")]
     pub(crate) max_event_streams: Option<usize>,
 
-    /// Topics whose modules are listed if the broker keeps no list
+    /// Topics whose modules are listed, even if the broker does not list them
     #[arg(value_name = "TOPIC")]
     pub(crate) topics: Vec<String>,
 }

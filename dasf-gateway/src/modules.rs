@@ -43,17 +43,25 @@ impl Shared {
         let address = self.users.address(login)?;
         let listing = timeout(LIST_TIMEOUT, list_modules(address)).await;
         match listing {
-            Ok(Ok(modules)) => Ok(by_topic(&modules)),
-            Ok(Err(ConnectError::Unsupported { .. })) => Ok(self.ask_known(login).await),
+            Ok(Ok(modules)) => {
+                // A broker with users lists the topics that the user may watch. He may call others.
+                let mut documents = by_topic(&modules);
+                documents.extend(self.ask_known(login, &modules).await);
+                documents.sort_by(|one, other| one["topic"].as_str().cmp(&other["topic"].as_str()));
+                Ok(documents)
+            }
+            Ok(Err(ConnectError::Unsupported { .. })) => Ok(self.ask_known(login, &[]).await),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(Problem::timeout(LIST_TIMEOUT, "the broker is slow")),
         }
     }
 
-    /// Asks the modules on the topics of the options, and on those that the user has called.
-    async fn ask_known(&self, login: &Login) -> Vec<Value> {
+    /// Asks the modules that the broker does not list, on the topics of the options and on those that the user has
+    /// called.
+    async fn ask_known(&self, login: &Login, listed: &[ListedModule]) -> Vec<Value> {
         let mut topics = self.options.topics.clone();
         topics.extend(self.users.topics_of(login));
+        topics.retain(|topic| listed.iter().all(|it| it.topic != topic.as_str()));
         topics.sort_unstable();
         topics.dedup();
         let asked = stream::iter(topics).map(|topic| self.ask(login, topic));

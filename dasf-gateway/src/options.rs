@@ -58,8 +58,8 @@ pub struct Options {
     pub max_connections: usize,
     /// How long the gateway waits for the description of a module that it does not know; default 20 s.
     pub description_timeout: Duration,
-    /// The topics whose modules `GET /api` lists if the broker keeps no list; default none. The topics that the
-    /// caller has used are listed, too.
+    /// The topics whose modules `GET /api` lists, even if the broker keeps no list or the caller may not watch them;
+    /// default none. The topics that the caller has used are listed, too.
     pub topics: Vec<Topic>,
     /// The origins of web pages that may use the gateway, such as `https://lab.example.org`; `*` stands for all.
     /// Default none but its own.

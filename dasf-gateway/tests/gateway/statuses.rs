@@ -118,6 +118,10 @@ async fn a_caller_keeps_his_identity() {
     assert_eq!((answer.status, answer.json()), (200, json!(3)));
     let answer = served.get("/api/arithmetic/add?a=1&token=secret2").await;
     assert_eq!((answer.status, answer.json()), (200, json!(3)));
+    // Ada may not watch, but she sees the modules that she has called.
+    let listed = served.get("/api?token=secret2").await.json();
+    assert_eq!(listed["modules"][0]["topic"], "arithmetic", "{listed}");
+    assert_eq!(listed["modules"].as_array().unwrap().len(), 1, "{listed}");
     // The station may not call, and Ada may not call another module.
     let answer = add().header("authorization", "Bearer secret").send().await;
     answer.problem(403);
