@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use socket2::SockRef;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
@@ -39,6 +40,10 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
 /// The bounds of the time between two searches for expired messages.
 const MIN_EXPIRY_INTERVAL: Duration = Duration::from_millis(10);
 const MAX_EXPIRY_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How many connections may wait until they are accepted, if the system allows as many. The default of 128 is too low
+/// for clients that connect again all at once: the system refuses those that do not fit.
+const BACKLOG: i32 = 4096;
 
 /// The settings of a [`Broker`].
 ///
@@ -466,6 +471,7 @@ impl Builder {
         let tls = tls.transpose()?.map(Arc::new);
         let bound = async {
             let listener = TcpListener::bind(address).await?;
+            SockRef::from(&listener).listen(BACKLOG)?;
             let address = listener.local_addr()?;
             Ok((listener, address))
         };

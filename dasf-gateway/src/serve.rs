@@ -14,6 +14,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::serve::{self, IncomingStream};
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -25,6 +26,9 @@ use crate::gateway::{Gateway, Shared};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long connections may take to end after the gateway was told to stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+/// How many connections may wait until they are accepted, if the system allows as many. The default of 128 is too low
+/// for many callers at once: the system refuses those that do not fit.
+const BACKLOG: i32 = 4096;
 
 impl Gateway {
     /// Serves the gateway on a socket, until `shutdown` is ready. Further connections than
@@ -52,6 +56,7 @@ impl Gateway {
         listener: TcpListener,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> io::Result<()> {
+        SockRef::from(&listener).listen(BACKLOG)?;
         let shared = Arc::clone(&self.shared);
         let listener = Listener {
             listener,
