@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use dasf_broker::{Broker, Builder};
-use dasf_program::{HangUp, HangUps, PrintableFields, StopSignals};
+use dasf_program::{HangUp, HangUps, LogFile, LogFormat, StopSignals};
 use dasf_protocol::text;
 use tracing::warn;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -96,9 +96,17 @@ struct Arguments {
     #[arg(long)]
     no_gateway: bool,
 
-    /// Level of the log on standard error: off, error, warn, info, debug or trace
+    /// Level of the log: off, error, warn, info, debug or trace
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     log_level: LevelFilter,
+
+    /// Form of a line of the log: text, or json for one object per line
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    log_format: LogFormat,
+
+    /// Append the log to this file instead of standard error; SIGHUP makes the broker open it again
+    #[arg(long, value_name = "FILE")]
+    log_file: Option<PathBuf>,
 
     #[command(flatten)]
     limits: Limits,
@@ -381,21 +389,25 @@ fn main() -> ExitCode {
             .exit(),
     }
     // Libraries log whole handshakes at level trace, and these contain tokens.
-    let filter = Targets::new()
-        .with_target("dasf_broker", arguments.log_level)
-        .with_target("dasf_gateway", arguments.log_level);
+    let level = arguments.log_level;
+    let targets = ["dasf_broker", "dasf_gateway", "dasf_program"];
+    let filter = Targets::new().with_targets(targets.map(|target| (target, level)));
     // See <https://no-color.org>.
     let no_color = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let format = arguments.log_format;
+    let has_colours = arguments.log_file.is_none() && io::stderr().is_terminal() && !no_color;
     // A log that nobody reads must not stop the broker.
-    let (writer, _log) = match dasf_program::start_log(io::stderr()) {
-        Ok(log) => log,
-        Err(error) => return failed(format_args!("the log has no thread: {error}")),
+    let started = match arguments.log_file.clone() {
+        None => dasf_program::start_log(io::stderr(), format)
+            .map_err(|error| format!("the log has no thread: {error}")),
+        Some(path) => dasf_program::start_log_file(path.clone(), format)
+            .map_err(|error| format!("the log file {} cannot be written: {error}", path.display())),
     };
-    let log = tracing_subscriber::fmt::layer()
-        .with_writer(writer)
-        .fmt_fields(PrintableFields)
-        .with_ansi(io::stderr().is_terminal() && !no_color)
-        .with_filter(filter);
+    let (writer, guard) = match started {
+        Ok(log) => log,
+        Err(error) => return failed(error),
+    };
+    let log = format.layer(writer, has_colours, true).with_filter(filter);
     tracing_subscriber::registry().with(log).init();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -404,7 +416,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(format_args!("cannot start the runtime: {error}")),
     };
-    match runtime.block_on(run(arguments)) {
+    match runtime.block_on(run(arguments, guard.file())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(error),
     }
@@ -416,7 +428,10 @@ fn failed(error: impl Display) -> ExitCode {
     ExitCode::FAILURE
 }
 
-async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(
+    arguments: Arguments,
+    log_file: Option<&LogFile>,
+) -> Result<(), Box<dyn std::error::Error>> {
     // A signal may come as soon as the program prints its address.
     let has_config = arguments.config.is_some();
     let mut signals = StopSignals::without_hang_up()?;
@@ -436,7 +451,12 @@ async fn run(arguments: Arguments) -> Result<(), Box<dyn std::error::Error>> {
         tokio::select! {
             () = signals.next() => break,
             hang_up = hang_ups.next() => match hang_up {
-                HangUp::Reload => reload(&broker, has_config),
+                HangUp::Reload => {
+                    if let Some(file) = log_file {
+                        file.reopen();
+                    }
+                    reload(&broker, has_config);
+                }
                 HangUp::TerminalClosed => break,
             },
         }

@@ -6,6 +6,8 @@
 
 #[path = "command_line/presence.rs"]
 mod presence;
+#[path = "command_line/service.rs"]
+mod service;
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Output, Stdio};
@@ -92,6 +94,7 @@ fn help_explains_every_option_and_command() {
         "-d, --description",
         "--debug",
         "--log-level",
+        "--log-format",
         "--log-file",
         "DE_BACKEND_",
     ] {
@@ -673,6 +676,7 @@ fn a_module_logs_to_a_file_and_not_its_token() {
         "secret-token",
         "--log-level",
         "trace",
+        "--log-format",
         "--log-file",
         file,
         "listen",

@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::format::Writer;
 /// Texts of brokers, callers and modules can contain anything. No field has a line break, a control
 /// character or a character for the direction of writing, so that nobody can forge a line of the log.
 #[derive(Debug, Clone, Copy)]
-pub struct PrintableFields;
+pub(crate) struct PrintableFields;
 
 impl<'w> MakeVisitor<Writer<'w>> for PrintableFields {
     type Visitor = Visitor<'w>;
@@ -29,7 +29,7 @@ const LINE_ROOM: usize = 128;
 
 /// Collects the fields, because the memory of a span grows with each part that is written.
 #[derive(Debug)]
-pub struct Visitor<'w> {
+pub(crate) struct Visitor<'w> {
     writer: Writer<'w>,
     line: String,
 }

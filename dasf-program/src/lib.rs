@@ -1,15 +1,16 @@
 //! What modules, the broker and the command `dasf` share as programs: their log, and the signals that stop
 //! them.
 //!
-//! [`PrintableFields`] writes the texts of other programs so that they cannot forge a line. [`start_log`]
-//! writes the lines on a thread of its own. [`StopSignals`] receives the signals.
+//! [`LogFormat`] writes lines in which the texts of other programs cannot forge a line. [`start_log`] writes
+//! them on a thread of its own. [`StopSignals`] receives the signals.
 //!
 //! ```
-//! let (writer, guard) = dasf_program::start_log(std::io::stderr())?;
-//! let log = tracing_subscriber::fmt()
-//!     .with_writer(writer)
-//!     .fmt_fields(dasf_program::PrintableFields)
-//!     .finish();
+//! use dasf_program::LogFormat;
+//! use tracing_subscriber::layer::SubscriberExt;
+//!
+//! let format = LogFormat::Json;
+//! let (writer, guard) = dasf_program::start_log(std::io::stderr(), format)?;
+//! let log = tracing_subscriber::registry().with(format.layer(writer, false, true));
 //! tracing::subscriber::with_default(log, || tracing::info!(topic = "demo", "listening"));
 //! // Writes the lines that still wait.
 //! drop(guard);
@@ -17,9 +18,13 @@
 //! ```
 
 mod fields;
+mod file;
+mod format;
+mod json;
 mod signals;
 mod writer;
 
-pub use fields::PrintableFields;
+pub use file::LogFile;
+pub use format::{LogFormat, UnknownLogFormat};
 pub use signals::{HangUp, HangUps, StopSignals};
-pub use writer::{LogGuard, LogWriter, start_log};
+pub use writer::{LogGuard, LogWriter, start_log, start_log_file};

@@ -1,6 +1,7 @@
 //! Writes the log on a thread of its own, so that nothing waits for its reader.
 
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
@@ -8,6 +9,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tracing_subscriber::fmt::MakeWriter;
+
+use crate::file::{self, LogFile};
+use crate::format::LogFormat;
 
 /// The largest number of lines that wait until the reader takes them. Further ones are lost.
 const MAX_WAITING_LINES: usize = 4096;
@@ -31,6 +35,7 @@ pub struct LogWriter {
 #[must_use = "the last lines of the log are written when this is dropped"]
 pub struct LogGuard {
     queue: Option<SyncSender<Item>>,
+    file: Option<LogFile>,
 }
 
 /// An item in the queue of the thread.
@@ -42,24 +47,45 @@ enum Item {
 }
 
 /// Starts the thread that writes a log. A line that finds no room is lost. As soon as there is room, the
-/// log tells how many lines were lost.
+/// log tells how many lines were lost, in this format.
 ///
 /// # Errors
 /// Returns the error of the operating system if it starts no thread.
-pub fn start_log(writer: impl Write + Send + 'static) -> io::Result<(LogWriter, LogGuard)> {
+pub fn start_log(
+    writer: impl Write + Send + 'static,
+    format: LogFormat,
+) -> io::Result<(LogWriter, LogGuard)> {
     let (queue, items) = sync_channel(MAX_WAITING_LINES);
     let lost = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&lost);
     thread::Builder::new()
         .name("dasf-log".to_owned())
-        .spawn(move || write_all(&items, &counted, writer))?;
+        .spawn(move || write_all(&items, &counted, format, writer))?;
     let guard = LogGuard {
         queue: Some(queue.clone()),
+        file: None,
     };
     Ok((LogWriter { queue, lost }, guard))
 }
 
-fn write_all(items: &Receiver<Item>, lost: &AtomicUsize, mut writer: impl Write) {
+/// Starts the thread that appends a log to a file, as [`start_log`] does. [`LogGuard::file`] can open the file
+/// again.
+///
+/// # Errors
+/// Returns the error of the operating system if it does not open the file, or starts no thread.
+pub fn start_log_file(path: PathBuf, format: LogFormat) -> io::Result<(LogWriter, LogGuard)> {
+    let (file, appended) = file::open(path)?;
+    let (writer, mut guard) = start_log(appended, format)?;
+    guard.file = Some(file);
+    Ok((writer, guard))
+}
+
+fn write_all(
+    items: &Receiver<Item>,
+    lost: &AtomicUsize,
+    format: LogFormat,
+    mut writer: impl Write,
+) {
     for item in items {
         let line = match item {
             Item::Line(line) => line,
@@ -72,8 +98,7 @@ fn write_all(items: &Receiver<Item>, lost: &AtomicUsize, mut writer: impl Write)
         let lines = lost.swap(0, Ordering::Relaxed);
         // A log that cannot be written has nobody who could be told.
         if lines > 0 {
-            let text = format!("lost {lines} lines of the log: nobody read it in time\n");
-            let _ = writer.write_all(text.as_bytes());
+            let _ = writer.write_all(format.lost(lines).as_bytes());
         }
         let _ = writer.write_all(&line);
     }
@@ -82,7 +107,15 @@ fn write_all(items: &Receiver<Item>, lost: &AtomicUsize, mut writer: impl Write)
 impl LogGuard {
     /// Returns the guard of a program whose log is written in another way.
     pub fn of_another_log() -> Self {
-        Self { queue: None }
+        Self {
+            queue: None,
+            file: None,
+        }
+    }
+
+    /// Returns the file of the log, if it has one.
+    pub fn file(&self) -> Option<&LogFile> {
+        self.file.as_ref()
     }
 }
 
@@ -157,12 +190,12 @@ mod tests {
         let (reached, waits) = channel();
         let (open, gate) = channel();
         let (taken, lines) = channel();
-        let (writer, guard) = start_log(Gated {
+        let gated = Gated {
             reached,
             gate,
             taken,
-        })
-        .unwrap();
+        };
+        let (writer, guard) = start_log(gated, LogFormat::Text).unwrap();
         // The thread holds the first line, so the queue is empty and takes no line out any more.
         (&writer).write_all(b"first\n").unwrap();
         waits.recv().unwrap();

@@ -235,6 +235,58 @@ fn the_unit_and_the_image_start_it() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_hang_up_opens_its_log_file_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("broker.log");
+    let moved = folder.path().join("broker.log.1");
+    let path = file.to_str().unwrap();
+    // A test that runs with `nohup` ignores SIGHUP. In a session of its own, the broker has no terminal that
+    // could have closed.
+    let mut child = Command::new("setsid");
+    child.args([
+        "env",
+        "--default-signal=HUP",
+        env!("CARGO_BIN_EXE_dasf-broker"),
+    ]);
+    child.args([
+        "--bind",
+        "127.0.0.1:0",
+        "--log-format",
+        "json",
+        "--log-file",
+        path,
+    ]);
+    let mut child = child.stdout(Stdio::piped()).spawn().unwrap();
+    address(&mut child);
+    std::fs::rename(&file, &moved).unwrap();
+    let signal = |name: &str| {
+        let id = child.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    signal("-HUP");
+    let begin = std::time::Instant::now();
+    let log = loop {
+        match std::fs::read_to_string(&file) {
+            Ok(log) if log.ends_with('\n') => break log,
+            _ => assert!(begin.elapsed() < PATIENCE),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    };
+    signal("-TERM");
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let line: serde_json::Value = serde_json::from_str(log.lines().next().unwrap()).unwrap();
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["message"], "the log file is opened again");
+}
+
 #[test]
 fn its_limits_are_those_of_the_library() {
     let mut child = spawn(&["--bind", "127.0.0.1:0", "--max-topics", "0"]);

@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use dasf_program::{LogFile, LogGuard};
 use dasf_protocol::Status;
 use serde_json::value::RawValue;
 
 use super::error::INTERRUPTED;
 use super::options::{Cli, Command};
 use super::output::{Indent, ProgressHandler, print_error, print_result, progress_handler};
-use super::work::{close, on_runtime, run_until_interrupted, stop_signals};
+use super::work::{ServiceSignals, close, on_runtime, run_until_interrupted};
 use super::{CallTimeout, Error, Presence, TimeLimit, request};
 use crate::client::{CallError, Caller};
 use crate::context::Context;
@@ -17,7 +18,7 @@ use crate::host::{Acknowledge, Host, StartError};
 use crate::module::{FailureKind, Module};
 use crate::progress::ReportSink;
 
-pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
+pub(super) fn run(cli: &Cli, module: Module, log: &LogGuard) -> Result<(), Error> {
     let title = cli.title(module.name());
     match &cli.command {
         Command::Schema(indent) => indent.print(&module.schema(title)),
@@ -55,7 +56,7 @@ pub(super) fn run(cli: &Cli, module: Module) -> Result<(), Error> {
             let on_progress = progress_handler(text.no_progress);
             run_until_interrupted(send_request(cli, &request, *timeout, on_progress))
         }
-        Command::Listen => on_runtime(listen(cli, module)),
+        Command::Listen => on_runtime(listen(cli, module, log.file())),
     }
 }
 
@@ -144,7 +145,7 @@ async fn sender(cli: &Cli) -> Result<Caller, Error> {
     cli.connection.connect(builder).await
 }
 
-async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
+async fn listen(cli: &Cli, module: Module, log_file: Option<&LogFile>) -> Result<(), Error> {
     let topic = cli.connection.topic()?;
     let address = cli.connection.address()?;
     let options = cli.host_options()?;
@@ -153,7 +154,7 @@ async fn listen(cli: &Cli, module: Module) -> Result<(), Error> {
         Acknowledge::Completed => "stopped at once; the running calls go to another module",
     };
     let shown = address.to_string();
-    let mut signals = stop_signals()?;
+    let mut signals = ServiceSignals::new(log_file)?;
     let name = module.name();
     let group = options.group.clone();
     let group = group.as_ref().map(dasf_protocol::Subscription::as_str);

@@ -1,12 +1,12 @@
 //! The options of the log.
 
-use std::fs::OpenOptions;
 use std::io;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{PathBufValueParser, StringValueParser};
-use dasf_program::{LogGuard, PrintableFields};
+use dasf_program::{LogFormat, LogGuard};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -39,7 +39,18 @@ pub struct Logging {
     )]
     log_level: String,
 
-    /// Append the log to this file instead of standard error
+    /// Form of a line of the log: text, or json for one object per line
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_LOG_FORMAT",
+        value_name = "FORMAT",
+        default_value = "text",
+        value_parser = OneLine(LogFormat::from_str)
+    )]
+    log_format: LogFormat,
+
+    /// Append the log to this file instead of standard error; SIGHUP makes 'listen' open it again
     #[arg(
         long,
         global = true,
@@ -67,23 +78,17 @@ impl Logging {
         };
         let quiet = TALKATIVE.map(|library| (library, level.min(LevelFilter::WARN)));
         let filter = Targets::new().with_default(level).with_targets(quiet);
+        let format = self.log_format;
         let (writer, guard) = match &self.log_file {
-            None => dasf_program::start_log(BesideBars),
-            Some(path) => {
-                let file = OpenOptions::new().create(true).append(true).open(path);
-                let file = file.map_err(|error| {
-                    let path = path.display();
-                    Error::Failed(format!("the log file {path} cannot be written: {error}"))
-                })?;
-                dasf_program::start_log(file)
-            }
-        }
-        .map_err(|error| Error::Failed(format!("the log has no thread: {error}")))?;
-        let log = tracing_subscriber::fmt::layer()
-            .with_writer(writer)
-            .fmt_fields(PrintableFields)
-            .with_ansi(self.log_file.is_none() && has_colours(&io::stderr()))
-            .with_target(self.debug);
+            None => dasf_program::start_log(BesideBars, format)
+                .map_err(|error| Error::Failed(format!("the log has no thread: {error}"))),
+            Some(path) => dasf_program::start_log_file(path.clone(), format).map_err(|error| {
+                let path = path.display();
+                Error::Failed(format!("the log file {path} cannot be written: {error}"))
+            }),
+        }?;
+        let has_colours = self.log_file.is_none() && has_colours(&io::stderr());
+        let log = format.layer(writer, has_colours, self.debug);
         let registry = tracing_subscriber::registry().with(filter).with(log);
         // This fails if the program has a subscriber already.
         Ok(match registry.try_init() {

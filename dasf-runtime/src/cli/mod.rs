@@ -114,10 +114,10 @@ fn try_run(
     let Some(cli) = Cli::parse_for(descriptor, arguments)? else {
         return Ok(());
     };
-    let _log = cli.logging.start()?;
+    let log = cli.logging.start()?;
     let mut module = Module::new(descriptor).map_err(Error::failed)?;
     if let Some(description) = &cli.description {
         module = module.with_description(description);
     }
-    commands::run(&cli, module)
+    commands::run(&cli, module, &log)
 }

@@ -1,8 +1,9 @@
 //! Running asynchronous work until it ends or the user interrupts it.
 
+use std::io;
 use std::time::Duration;
 
-use dasf_program::StopSignals;
+use dasf_program::{HangUp, HangUps, LogFile, StopSignals};
 
 use super::Error;
 use crate::client::{self, Caller};
@@ -51,7 +52,55 @@ pub async fn close(caller: Caller) {
 }
 
 /// Receives the signals that ask the program to stop.
-pub(super) fn stop_signals() -> Result<StopSignals, Error> {
-    StopSignals::new()
-        .map_err(|error| Error::Failed(format!("signals cannot be received: {error}")))
+fn stop_signals() -> Result<StopSignals, Error> {
+    StopSignals::new().map_err(|error| no_signals(&error))
+}
+
+fn no_signals(error: &io::Error) -> Error {
+    Error::Failed(format!("signals cannot be received: {error}"))
+}
+
+/// The signals of a module that listens. With a log file, SIGHUP opens the file again, unless the terminal of
+/// the program has closed.
+pub(super) struct ServiceSignals<'l> {
+    stop: StopSignals,
+    hang_ups: Option<(HangUps, &'l LogFile)>,
+}
+
+impl<'l> ServiceSignals<'l> {
+    pub(super) fn new(log_file: Option<&'l LogFile>) -> Result<Self, Error> {
+        let Some(log_file) = log_file else {
+            return Ok(Self {
+                stop: stop_signals()?,
+                hang_ups: None,
+            });
+        };
+        let stop = StopSignals::without_hang_up().map_err(|error| no_signals(&error))?;
+        let hang_ups = HangUps::new().map_err(|error| no_signals(&error))?;
+        Ok(Self {
+            stop,
+            hang_ups: Some((hang_ups, log_file)),
+        })
+    }
+
+    /// Waits for the next signal to stop, and opens the log file again as often as it is asked to.
+    ///
+    /// # Cancel safety
+    /// Cancel safe: no signal is lost.
+    pub(super) async fn next(&mut self) {
+        while let Some((hang_ups, log_file)) = &mut self.hang_ups {
+            tokio::select! {
+                () = self.stop.next() => return,
+                hang_up = hang_ups.next() => match hang_up {
+                    HangUp::Reload => log_file.reopen(),
+                    // The kernel and the shell may both tell it. Only the first one counts.
+                    HangUp::TerminalClosed => {
+                        self.hang_ups = None;
+                        return;
+                    }
+                },
+            }
+        }
+        self.stop.next().await;
+    }
 }

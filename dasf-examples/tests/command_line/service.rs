@@ -1,0 +1,117 @@
+//! A module as a service: the form of its log, and its log file.
+
+use dasf::Caller;
+use serde_json::{Value, json};
+
+use crate::{Listening, REFERENCE, broker, command, error_line, reference};
+
+#[test]
+fn the_log_is_json_for_programs_that_read_it() {
+    let (runtime, broker) = broker(None);
+    let url = broker.url();
+    let arguments = [
+        "-t",
+        "json",
+        "--websocket-url",
+        &url,
+        "--log-format",
+        "json",
+    ];
+    let module = Listening::start(command(REFERENCE, &[&arguments[..], &["listen"]].concat()));
+    runtime.block_on(async {
+        let caller = Caller::builder("json")
+            .websocket(&url)
+            .connect()
+            .await
+            .unwrap();
+        let sum = caller
+            .call(&json!({"func_name": "add", "a": 1}))
+            .await
+            .unwrap();
+        assert_eq!(sum, json!(3));
+        let request = json!({"func_name": "fail", "msg": "\u{1b}]0;title\u{7}"});
+        caller.call(&request).await.unwrap_err();
+        caller.close().await;
+    });
+    let (code, log) = module.stop("-TERM");
+    assert_eq!(code, Some(0), "{log}");
+    let lines: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |message: &str| {
+        lines
+            .iter()
+            .find(|line| line["message"] == message)
+            .unwrap()
+    };
+    let answered = of("request answered");
+    assert_eq!(answered["level"], "INFO");
+    assert!(answered["timestamp"].as_str().unwrap().ends_with('Z'));
+    assert!(
+        answered["target"]
+            .as_str()
+            .unwrap()
+            .starts_with("dasf_runtime::")
+    );
+    let fields = &answered["fields"];
+    assert_eq!(fields["function"], "add");
+    assert_eq!(fields["topic"], "json");
+    assert_eq!(fields["bytes"], 1);
+    assert!(fields["milliseconds"].is_u64(), "{fields}");
+    assert!(fields["message_id"].is_string(), "{fields}");
+    let failure = of("request failed")["fields"]["failure"].as_str().unwrap();
+    assert!(failure.contains("]0;title"), "{failure}");
+    assert!(!failure.contains('\u{1b}'), "{failure:?}");
+}
+
+#[test]
+fn other_forms_of_the_log_are_refused() {
+    let output = reference(&["--log-format", "xml", "schema"]);
+    let error = error_line(&output, 2);
+    assert!(error.contains("use text or json"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_hang_up_opens_the_log_file_again() {
+    use std::fs;
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    let (_runtime, broker) = broker(None);
+    let url = broker.url();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("module.log");
+    let moved = folder.path().join("module.log.1");
+    let wait_for = |text: &str| {
+        let begin = Instant::now();
+        while !fs::read_to_string(&file).is_ok_and(|log| log.contains(text)) {
+            assert!(begin.elapsed() < Duration::from_secs(30), "{text}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    // A test that runs with `nohup` ignores SIGHUP, and so do its children. In a session of its own, the module
+    // has no terminal that could have closed.
+    let mut module = command("setsid", &["env", "--default-signal=HUP", REFERENCE]);
+    module.args(["-t", "rotated", "--websocket-url", &url, "listen"]);
+    let mut module = module.arg("--log-file").arg(&file).spawn().unwrap();
+    wait_for("listening");
+    fs::rename(&file, &moved).unwrap();
+    let signal = |name: &str| {
+        let id = module.id().to_string();
+        assert!(
+            Command::new("kill")
+                .args([name, &id])
+                .status()
+                .unwrap()
+                .success()
+        );
+    };
+    signal("-HUP");
+    wait_for("the log file is opened again");
+    signal("-TERM");
+    wait_for("stopping");
+    assert_eq!(module.wait().unwrap().code(), Some(0));
+    assert!(!fs::read_to_string(&moved).unwrap().contains("stopping"));
+}
