@@ -15,7 +15,7 @@ use std::time::Duration;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 use dasf_broker::{Broker, Builder};
-use dasf_program::{HangUp, HangUps, LogFile, LogFormat, StopSignals};
+use dasf_program::{HangUp, HangUps, LogFile, LogFormat, ServiceManager, StopSignals};
 use dasf_protocol::text;
 use tracing::warn;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -447,6 +447,10 @@ async fn run(
         broker.local_addr(),
         broker.url()
     );
+    let manager = ServiceManager::of_process();
+    manager.ready();
+    let watch = manager.watch(|| std::future::ready(()));
+    tokio::pin!(watch);
     loop {
         tokio::select! {
             () = signals.next() => break,
@@ -459,8 +463,10 @@ async fn run(
                 }
                 HangUp::TerminalClosed => break,
             },
+            () = &mut watch => {}
         }
     }
+    manager.stopping();
     broker.shutdown().await;
     Ok(())
 }

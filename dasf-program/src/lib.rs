@@ -2,7 +2,8 @@
 //! them.
 //!
 //! [`LogFormat`] writes lines in which the texts of other programs cannot forge a line. [`start_log`] writes
-//! them on a thread of its own. [`StopSignals`] receives the signals.
+//! them on a thread of its own. [`StopSignals`] receives the signals, and
+//! [`ServiceManager`] tells systemd the state of the program.
 //!
 //! ```
 //! use dasf_program::LogFormat;
@@ -21,10 +22,12 @@ mod fields;
 mod file;
 mod format;
 mod json;
+mod service_manager;
 mod signals;
 mod writer;
 
 pub use file::LogFile;
 pub use format::{LogFormat, UnknownLogFormat};
+pub use service_manager::ServiceManager;
 pub use signals::{HangUp, HangUps, StopSignals};
 pub use writer::{LogGuard, LogWriter, start_log, start_log_file};

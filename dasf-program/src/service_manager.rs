@@ -45,11 +45,9 @@ impl ServiceManager {
             .map(|time| Duration::from_micros(time / 2));
         Self {
             #[cfg(unix)]
-            socket: variable(SOCKET).filter(|it| !it.is_empty()).and_then(|address| {
-                unix::Socket::open(&address)
-                    .inspect_err(not_told)
-                    .ok()
-            }),
+            socket: variable(SOCKET)
+                .filter(|it| !it.is_empty())
+                .and_then(|address| unix::Socket::open(&address).inspect_err(not_told).ok()),
             watchdog,
         }
     }
@@ -155,7 +153,8 @@ mod unix {
     }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::os::linux::net::SocketAddrExt;
     use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -188,7 +187,10 @@ mod tests {
         let (manager, receives) = manager("states", "3000000", std::process::id());
         manager.ready();
         assert_eq!(next(&receives), "READY=1");
-        assert_eq!(manager.watchdog_interval(), Some(Duration::from_millis(1500)));
+        assert_eq!(
+            manager.watchdog_interval(),
+            Some(Duration::from_millis(1500))
+        );
         let watch = manager.watch(|| std::future::ready(()));
         let _ = tokio::time::timeout(Duration::from_secs(2), watch).await;
         for _ in 0..2 {
@@ -206,7 +208,12 @@ mod tests {
 
     #[test]
     fn a_wrong_environment_does_no_harm() {
-        for (socket, watchdog) in [("", ""), ("/no/such/socket", "x"), ("@", "1"), ("\u{1}", "-5")] {
+        for (socket, watchdog) in [
+            ("", ""),
+            ("/no/such/socket", "x"),
+            ("@", "1"),
+            ("\u{1}", "-5"),
+        ] {
             let manager = ServiceManager::new(|variable| match variable {
                 SOCKET => Some(socket.into()),
                 WATCHDOG => Some(watchdog.into()),

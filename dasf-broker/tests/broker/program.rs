@@ -287,6 +287,87 @@ fn a_hang_up_opens_its_log_file_again() {
     assert_eq!(line["message"], "the log file is opened again");
 }
 
+#[cfg(unix)]
+#[test]
+fn the_service_manager_knows_its_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("notify");
+    let manager = std::os::unix::net::UnixDatagram::bind(&socket).unwrap();
+    manager.set_read_timeout(Some(PATIENCE)).unwrap();
+    let next = || {
+        let mut note = [0; 64];
+        let length = manager.recv(&mut note).unwrap();
+        String::from_utf8_lossy(&note[..length]).into_owned()
+    };
+    let mut child = command(&["--bind", "127.0.0.1:0"]);
+    child
+        .env("NOTIFY_SOCKET", &socket)
+        .env("WATCHDOG_USEC", "100000");
+    let mut child = child.env_remove("WATCHDOG_PID").spawn().unwrap();
+    assert_eq!(next(), "READY=1");
+    // It is told after the address.
+    address(&mut child);
+    for _ in 0..3 {
+        assert_eq!(next(), "WATCHDOG=1");
+    }
+    let id = child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-TERM", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    while next() != "STOPPING=1" {}
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+/// Machines without systemd do not run the units either.
+#[cfg(target_os = "linux")]
+#[test]
+fn systemd_accepts_the_units() {
+    if Command::new("systemd-analyze")
+        .arg("--version")
+        .output()
+        .is_err()
+    {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let project = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let guide = std::fs::read_to_string(project.join("guide/chapters/operating.md")).unwrap();
+    let module = guide
+        .split("<!-- file: dasf-module@.service -->\n```ini\n")
+        .nth(1)
+        .unwrap();
+    let module = module.split("```").next().unwrap();
+    let broker = std::fs::read_to_string(project.join("packaging/dasf-broker.service")).unwrap();
+    for (name, unit) in [
+        ("dasf-broker.service", broker.as_str()),
+        ("dasf-module@.service", module),
+    ] {
+        assert!(unit.contains("\nType=notify\nWatchdogSec="), "{unit}");
+        // systemd looks whether the program is there.
+        let program = env!("CARGO_BIN_EXE_dasf-broker");
+        let unit = unit
+            .replace("/usr/local/bin/dasf-broker", program)
+            .replace("/usr/local/bin/%i", program);
+        let file = folder.path().join(name);
+        std::fs::write(&file, unit).unwrap();
+        let mut verify = Command::new("systemd-analyze");
+        let verified = verify
+            .args(["verify", "--man=no"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        let problems = String::from_utf8_lossy(&verified.stderr);
+        assert!(
+            verified.status.success() && !problems.contains(name),
+            "{problems}"
+        );
+    }
+}
+
 #[test]
 fn its_limits_are_those_of_the_library() {
     let mut child = spawn(&["--bind", "127.0.0.1:0", "--max-topics", "0"]);

@@ -115,3 +115,40 @@ fn a_hang_up_opens_the_log_file_again() {
     assert_eq!(module.wait().unwrap().code(), Some(0));
     assert!(!fs::read_to_string(&moved).unwrap().contains("stopping"));
 }
+
+#[cfg(unix)]
+#[test]
+fn the_service_manager_knows_the_state_of_a_module() {
+    use std::os::unix::net::UnixDatagram;
+    use std::time::Duration;
+
+    let (_runtime, broker) = broker(None);
+    let url = broker.url();
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("notify");
+    let manager = UnixDatagram::bind(&socket).unwrap();
+    manager
+        .set_read_timeout(Some(Duration::from_secs(30)))
+        .unwrap();
+    let next = || {
+        let mut note = [0; 64];
+        let length = manager.recv(&mut note).unwrap();
+        String::from_utf8_lossy(&note[..length]).into_owned()
+    };
+    let mut module = command(
+        REFERENCE,
+        &["-t", "told", "--websocket-url", &url, "listen"],
+    );
+    module
+        .env("NOTIFY_SOCKET", &socket)
+        .env("WATCHDOG_USEC", "100000");
+    module.env_remove("WATCHDOG_PID");
+    let module = Listening::start(module);
+    assert_eq!(next(), "READY=1");
+    for _ in 0..3 {
+        assert_eq!(next(), "WATCHDOG=1");
+    }
+    let (code, log) = module.stop("-TERM");
+    assert_eq!(code, Some(0), "{log}");
+    while next() != "STOPPING=1" {}
+}

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use dasf_program::{LogFile, LogGuard};
+use dasf_program::{LogFile, LogGuard, ServiceManager};
 use dasf_protocol::Status;
 use serde_json::value::RawValue;
 
@@ -175,6 +175,9 @@ async fn listen(cli: &Cli, module: Module, log_file: Option<&LogFile>) -> Result
         group,
         "listening"
     );
+    let manager = ServiceManager::of_process();
+    manager.ready();
+    let connections = host.connections();
     let search = host.another_module();
     let warning = async {
         // Modules of a group share the requests, so several modules are not a mistake.
@@ -200,7 +203,9 @@ async fn listen(cli: &Cli, module: Module, log_file: Option<&LogFile>) -> Result
         () = signals.next() => {}
         () = host.ended() => return Err(Error::Failed("the module ended unexpectedly".to_owned())),
         () = warning => {}
+        () = manager.watch(|| sign_of_life(&connections)) => {}
     }
+    manager.stopping();
     tracing::info!("stopping; interrupt again to stop at once");
     tokio::select! {
         () = host.shutdown() => {}
@@ -210,4 +215,10 @@ async fn listen(cli: &Cli, module: Module, log_file: Option<&LogFile>) -> Result
         }
     }
     Ok(())
+}
+
+/// Waits until the thread of a host does a task.
+async fn sign_of_life(connections: &tokio::runtime::Handle) {
+    // The task is dropped only at the end of the host, which `listen` sees.
+    let _ = connections.spawn(async {}).await;
 }

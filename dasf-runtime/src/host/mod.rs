@@ -70,6 +70,8 @@ pub struct Host {
     /// Notified when the host has ended; `None` after that.
     end: Option<oneshot::Receiver<()>>,
     search: Search,
+    #[cfg(feature = "cli")]
+    connections: tokio::runtime::Handle,
 }
 
 /// The reason why a host did not start.
@@ -131,8 +133,22 @@ impl Host {
         );
         let executor = Executor::new(module, topic, transport, own_pings, &options);
         let dispatcher = Dispatcher::new(executor, options);
+        #[cfg(feature = "cli")]
+        let connections = thread.runtime.clone();
         let end = Some(thread.run(dispatcher, subscriber, stop.clone()));
-        Ok(Self { stop, end, search })
+        Ok(Self {
+            stop,
+            end,
+            search,
+            #[cfg(feature = "cli")]
+            connections,
+        })
+    }
+
+    /// Returns the runtime of the connections, which does no task while the thread of the host hangs.
+    #[cfg(feature = "cli")]
+    pub(crate) fn connections(&self) -> tokio::runtime::Handle {
+        self.connections.clone()
     }
 
     /// Returns whether another module answers on the topic, within five seconds after the
