@@ -269,14 +269,15 @@ pub use dasf_types::time;
 #[doc(hidden)]
 pub use dasf_runtime::__private;
 
-/// Brokers: their addresses, the reasons why there is no connection to one, the modules that listen there, and
-/// the requests that it has put aside.
+/// Brokers: their addresses, the way to them and what they tell of themselves, the reasons why there is no
+/// connection to one, the modules that listen there, and the requests that it has put aside.
 pub mod broker {
     pub use dasf_runtime::{
-        Address, AddressError, Cause, ConnectError, DeadAttempt, DeadConsumer, DeadRequest,
-        DeadRequestDetails, Feature, ListedModule, Persistence, PulsarAddress, TlsFault,
-        dead_letters, dead_request, dead_requests, drop_dead_letter, drop_dead_request,
-        list_modules, retry_dead_letter, retry_dead_request,
+        Address, AddressError, BrokerGreeting, BrokerProxy, BrokerRoute, Cause, ConnectError,
+        DeadAttempt, DeadConsumer, DeadRequest, DeadRequestDetails, Feature, ListedModule,
+        Persistence, PulsarAddress, TlsFault, broker_route, dead_letters, dead_request,
+        dead_requests, drop_dead_letter, drop_dead_request, greet_broker, list_modules,
+        retry_dead_letter, retry_dead_request,
     };
 }
 
@@ -318,7 +319,7 @@ pub mod cli {
     pub use dasf_runtime::cli::Generate;
     pub use dasf_runtime::cli::{
         CallTimeout, Connection, Error, Indent, Logging, Presence, ProgressHandler, TimeLimit,
-        close, has_colours, parse, print_error, print_result, printable, progress_handler,
+        close, has_colours, matches, parse, print_error, print_result, printable, progress_handler,
         read_text, run_until_interrupted, unknown, unknown_argument,
     };
 }

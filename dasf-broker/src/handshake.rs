@@ -47,12 +47,22 @@ const MAX_FRAME_HEAD_SIZE: usize = 14;
 /// The header with the abilities of this broker that other brokers may lack. The crate documentation
 /// explains the values.
 const FEATURES: HeaderName = HeaderName::from_static("dasf-features");
-const WITH_LINKS: HeaderValue = HeaderValue::from_static("shared-subscriptions, begun-count, link");
-const WITHOUT_LINKS: HeaderValue = HeaderValue::from_static("shared-subscriptions, begun-count");
-const WITH_LINKS_AND_USERS: HeaderValue =
-    HeaderValue::from_static("shared-subscriptions, begun-count, link, users");
-const WITH_USERS: HeaderValue =
-    HeaderValue::from_static("shared-subscriptions, begun-count, users");
+const WITH_LINKS: HeaderValue = HeaderValue::from_static(concat!(
+    "shared-subscriptions, begun-count, link, version=",
+    env!("CARGO_PKG_VERSION")
+));
+const WITHOUT_LINKS: HeaderValue = HeaderValue::from_static(concat!(
+    "shared-subscriptions, begun-count, version=",
+    env!("CARGO_PKG_VERSION")
+));
+const WITH_LINKS_AND_USERS: HeaderValue = HeaderValue::from_static(concat!(
+    "shared-subscriptions, begun-count, link, users, version=",
+    env!("CARGO_PKG_VERSION")
+));
+const WITH_USERS: HeaderValue = HeaderValue::from_static(concat!(
+    "shared-subscriptions, begun-count, users, version=",
+    env!("CARGO_PKG_VERSION")
+));
 
 /// The reason for the refusal of a peer that speaks no TLS.
 const NEEDS_TLS: &str =

@@ -115,6 +115,7 @@
 //! - `users`: the broker has [users](#users-and-rights), and tells who has sent a message.
 //! - `link`: a handshake with the header `dasf-link: 1` opens a [link](dasf_protocol::link), on which a
 //!   process publishes to any topic and reads all its topics.
+//! - `version=0.1.0`: the version of the broker.
 //!
 //! The response to a consumer whose subscription stays has the header `dasf-retention`: the seconds for which
 //! it stays without a consumer.

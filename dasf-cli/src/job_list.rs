@@ -1,14 +1,14 @@
 //! The list of the jobs that the user has submitted: a file with one JSON object on each line.
 
-use std::env;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
 use dasf::cli::Error;
 use dasf::client::JobId;
 use serde::{Deserialize, Serialize};
+
+use crate::user_files::{self, Place};
 
 /// The largest number of lines. A further job takes the place of the oldest one.
 const MAX_LINES: usize = 10_000;
@@ -27,7 +27,8 @@ pub(crate) struct Entry {
     pub(crate) time: DateTime<Utc>,
 }
 
-/// The file of the list. Several programs may use it at once, and only its user can read it.
+/// The file of the list. Several programs may use it at once, and only its user can read it: at a broker
+/// without users, whoever knows the id of a job can read its result.
 #[derive(Debug, Clone)]
 pub(crate) struct JobList {
     path: PathBuf,
@@ -39,7 +40,7 @@ impl JobList {
     /// # Errors
     /// [`Error::Failed`] when the environment names no such folder.
     pub(crate) fn of_user() -> Result<Self, Error> {
-        let folder = data_folder().ok_or_else(|| {
+        let folder = Place::Data.folder().ok_or_else(|| {
             Error::Failed(
                 "there is no folder for the list of jobs, because the user has no home directory; set XDG_DATA_HOME"
                     .to_owned(),
@@ -78,10 +79,8 @@ impl JobList {
     }
 
     fn try_add(&self, new: &Entry) -> io::Result<bool> {
-        if let Some(folder) = self.path.parent() {
-            create_private_folder(folder)?;
-        }
-        let _lock = self.lock()?;
+        user_files::create_folder_of(&self.path)?;
+        let _lock = user_files::lock(&self.path)?;
         let before = self.read()?;
         if lines(&before).filter_map(entry).any(|old| old.id == new.id) {
             return Ok(false);
@@ -93,7 +92,7 @@ impl JobList {
             self.replace(kept.chain([line.trim_end().as_bytes()]))?;
             return Ok(true);
         }
-        let mut file = private().append(true).open(&self.path)?;
+        let mut file = user_files::private().append(true).open(&self.path)?;
         // A program that was killed may have left a line without its end.
         let is_cut = before.last().is_some_and(|last| *last != b'\n');
         let text = if is_cut { format!("\n{line}") } else { line };
@@ -107,51 +106,24 @@ impl JobList {
         if !lines(&self.read()?).any(|line| is_it(&line)) {
             return Ok(());
         }
-        let _lock = self.lock()?;
+        let _lock = user_files::lock(&self.path)?;
         // Another program may have changed the list before this one had the lock.
         let before = self.read()?;
         self.replace(lines(&before).filter(|line| !is_it(line)))
     }
 
-    /// Writes the whole list. A program that is killed meanwhile leaves the list as it was.
+    /// Writes the whole list.
     fn replace<'l>(&self, lines: impl Iterator<Item = &'l [u8]>) -> io::Result<()> {
         let mut text = Vec::new();
         for line in lines {
             text.extend_from_slice(line);
             text.push(b'\n');
         }
-        let path = self.path.with_extension("new");
-        let mut file = private().truncate(true).open(&path)?;
-        file.write_all(&text)?;
-        file.sync_data()?;
-        fs::rename(&path, &self.path)
+        user_files::replace(&self.path, &text)
     }
 
     fn read(&self) -> io::Result<Vec<u8>> {
-        let file = match File::open(&self.path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            file => file?,
-        };
-        let mut bytes = Vec::new();
-        file.take(MAX_SIZE + 1).read_to_end(&mut bytes)?;
-        if bytes.len() as u64 > MAX_SIZE {
-            let problem = format!("it has more than {MAX_SIZE} bytes; remove lines from it");
-            return Err(io::Error::other(problem));
-        }
-        Ok(bytes)
-    }
-
-    /// Waits until no other program writes the list. The lock is a file of its own, because
-    /// [`replace`](Self::replace) exchanges the list.
-    fn lock(&self) -> io::Result<File> {
-        let path = self.path.with_extension("lock");
-        let file = private().open(path)?;
-        match file.lock() {
-            // Some file systems of clusters have no locks. There a line could be lost only if two programs
-            // write at the same moment.
-            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(file),
-            locked => locked.map(|()| file),
-        }
+        user_files::read(&self.path, MAX_SIZE)
     }
 
     fn failed(&self, action: &str, error: &io::Error) -> Error {
@@ -172,48 +144,9 @@ fn entry(line: &[u8]) -> Option<Entry> {
     serde_json::from_slice(line).ok()
 }
 
-/// Returns the folder in which programs keep the data of the user.
-fn data_folder() -> Option<PathBuf> {
-    // The specification of XDG ignores relative paths.
-    let folder = |name: &str| {
-        let path = env::var_os(name).map(PathBuf::from);
-        path.filter(|path| path.is_absolute())
-    };
-    folder("XDG_DATA_HOME").or_else(|| {
-        if cfg!(windows) {
-            return folder("LOCALAPPDATA");
-        }
-        let place = if cfg!(target_os = "macos") {
-            "Library/Application Support"
-        } else {
-            ".local/share"
-        };
-        env::home_dir()
-            .filter(|home| home.is_absolute())
-            .map(|home| home.join(place))
-    })
-}
-
-fn create_private_folder(path: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
-}
-
-/// Returns the options to write a file, or to create one that only its user can read: at a broker without
-/// users, whoever knows the id of a job can read its result.
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs::{self, OpenOptions};
     use std::thread;
 
     use super::*;
@@ -250,22 +183,6 @@ mod tests {
         assert!(!list.add(&job(2)).unwrap());
         list.remove(&job(2).id).unwrap();
         assert_eq!(list.entries().unwrap(), [job(1), job(3)]);
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn only_the_user_can_read_the_list() {
-        use std::os::unix::fs::PermissionsExt;
-
-        let folder = tempfile::tempdir().unwrap();
-        let list = list(&folder);
-        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
-        list.add(&job(1)).unwrap();
-        list.add(&job(2)).unwrap();
-        assert_eq!(mode(&list.path), 0o600);
-        assert_eq!(mode(list.path.parent().unwrap()), 0o700);
-        list.remove(&job(1).id).unwrap();
-        assert_eq!(mode(&list.path), 0o600);
     }
 
     #[test]

@@ -2,7 +2,10 @@
 
 mod api;
 mod call;
+mod context;
+mod contexts;
 mod dead;
+mod doctor;
 mod gateway;
 mod generate;
 mod job;
@@ -15,12 +18,14 @@ mod ping;
 mod request;
 mod show;
 mod submit;
+mod user_files;
 mod values;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::CommandFactory;
+use clap::{CommandFactory, FromArgMatches};
 use dasf::cli::{self, Connection, Error, Presence, TimeLimit};
 use dasf::protocol::Topic;
 use dasf::{CallError, Caller};
@@ -37,9 +42,21 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Error> {
-    let Some(cli) = cli::parse::<Cli>(Cli::command(), std::env::args_os())? else {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let Some(mut matches) = cli::matches(Cli::command(), words.iter().cloned())? else {
         return Ok(());
     };
+    let given = context::given(&matches);
+    let mut origin = context::origin(&matches);
+    let is_about_contexts = matches.subcommand_name() == Some("context");
+    if !is_about_contexts && let Some(applied) = context::applied(&matches, &words)? {
+        origin = format!("from the context {}", applied.name);
+        match cli::matches(applied.command, applied.words)? {
+            Some(again) => matches = again,
+            None => return Ok(()),
+        }
+    }
+    let cli = Cli::from_arg_matches(&matches).map_err(Error::usage)?;
     let _log = cli.logging.start()?;
     let connection = &cli.connection;
     match &cli.command {
@@ -56,6 +73,8 @@ fn run() -> Result<(), Error> {
         Command::Cancel(options) => job::cancel(connection, options),
         Command::Forget(options) => job::forget(connection, options),
         Command::Gateway(options) => gateway::run(connection, options),
+        Command::Doctor(_) => doctor::run(connection, &origin),
+        Command::Context(command) => context::run(given, command),
         Command::Generate(options) => generate::run(connection, options),
     }
 }

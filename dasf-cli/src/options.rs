@@ -4,7 +4,13 @@ use clap::{Args, Parser, Subcommand};
 use dasf::cli::{CallTimeout, Connection, Indent, Logging, TimeLimit};
 use dasf::client::JobId;
 
+use crate::context::ContextCommand;
+use crate::contexts;
+use crate::doctor::Doctor;
 use crate::output::Output;
+
+/// The id of the option `--context`.
+pub(crate) const CONTEXT: &str = "context";
 
 /// Calls modules over a message broker; their source is not needed
 #[derive(Debug, Parser)]
@@ -31,6 +37,17 @@ pub(crate) struct Cli {
 
     #[command(flatten)]
     pub(crate) connection: Connection,
+
+    /// Use the connection with this name; 'dasf context add' saves one
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_CONTEXT",
+        value_name = "NAME",
+        help_heading = "Connection",
+        value_parser = contexts::name
+    )]
+    context: Option<String>,
 
     #[command(flatten)]
     pub(crate) logging: Logging,
@@ -83,6 +100,11 @@ $id is what 'dasf submit' printed. A function that runs is not told; use 'dasf c
     Dead(Dead),
     /// Serve the modules over HTTP, for callers without a client
     Gateway(Gateway),
+    /// Look for the fault of a connection, step by step
+    Doctor(Doctor),
+    /// Save, use and list connections: named addresses and tokens
+    #[command(subcommand)]
+    Context(ContextCommand),
     /// Generate a typed client in Rust, Python or TypeScript
     Generate(Generate),
 }

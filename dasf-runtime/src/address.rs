@@ -10,12 +10,13 @@ use tokio_tungstenite::tungstenite::http::HeaderMap;
 use tokio_tungstenite::tungstenite::http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 
 use crate::host_name;
+use crate::inspection::BrokerRoute;
 use crate::transport::base_url::{BaseUrl, InvalidUrl, PERSISTENT, PULSAR_PATH};
 use crate::transport::dasf::Dasf;
 #[cfg(feature = "mqtt")]
 use crate::transport::mqtt::{Login, MaxPacketSize, Mqtt};
 use crate::transport::pulsar;
-use crate::transport::{LinkPool, Transport, Trust};
+use crate::transport::{ConnectError, LinkPool, Transport, Trust};
 
 /// The reason why a broker's address is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -429,6 +430,22 @@ impl Address {
         added.map_err(|reason| AddressError::Certificates { file, reason })?;
         self.links = Arc::default();
         Ok(self)
+    }
+
+    /// Returns the way to the broker, by the URL for sending.
+    pub(crate) fn route(&self) -> Result<BrokerRoute, ConnectError> {
+        let url = match &self.style {
+            Style::Dasf { producer, .. } | Style::Pulsar { producer, .. } => producer,
+            #[cfg(feature = "mqtt")]
+            Style::Mqtt { url, .. } => url,
+        };
+        let shown = url.to_string();
+        let uri = url.whole().parse().map_err(|_| ConnectError::Protocol {
+            url: shown.clone(),
+            reason: "its URL cannot be read".to_owned(),
+            source: None,
+        })?;
+        crate::transport::route(&uri, &shown)
     }
 
     /// Opens the transport to this broker. Its connections live on this runtime.

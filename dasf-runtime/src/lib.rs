@@ -48,6 +48,7 @@ pub mod generated;
 #[cfg(feature = "module")]
 mod host;
 mod host_name;
+mod inspection;
 #[cfg(feature = "module")]
 mod missing;
 #[cfg(feature = "module")]
@@ -82,6 +83,7 @@ pub use dead_requests::{
 pub use discovery::{ListedModule, list_modules};
 #[cfg(feature = "module")]
 pub use host::{Acknowledge, Host, HostOptions, OptionsError, StartError};
+pub use inspection::{BrokerGreeting, BrokerProxy, BrokerRoute, broker_route, greet_broker};
 #[cfg(feature = "module")]
 pub use module::{Module, ModuleError};
 pub use outcome::{Failure, FailureKind};

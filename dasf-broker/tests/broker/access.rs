@@ -398,7 +398,10 @@ async fn a_page_sends_its_token_as_a_subprotocol() {
         assert_eq!(chosen.map(|it| it.to_str().unwrap()), expected);
         assert_eq!(
             headers["dasf-features"],
-            "shared-subscriptions, begun-count, link, users"
+            concat!(
+                "shared-subscriptions, begun-count, link, users, version=",
+                env!("CARGO_PKG_VERSION")
+            )
         );
     }
     let guarded = builder().token("secret").start().await.unwrap();

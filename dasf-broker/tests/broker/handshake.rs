@@ -124,7 +124,10 @@ async fn the_handshake_lists_the_abilities_of_the_broker() {
         assert_eq!(response.status(), 101);
         assert_eq!(
             response.headers()["dasf-features"],
-            "shared-subscriptions, begun-count, link"
+            concat!(
+                "shared-subscriptions, begun-count, link, version=",
+                env!("CARGO_PKG_VERSION")
+            )
         );
     }
 }

@@ -3,6 +3,8 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod contexts;
+mod doctor;
 mod jobs;
 mod proxy;
 mod scripted_modules;
@@ -45,7 +47,7 @@ fn help_has_examples() {
     }
     for command in [
         "ping", "list", "api", "call", "submit", "jobs", "status", "wait", "result", "cancel",
-        "forget", "generate",
+        "forget", "doctor", "generate",
     ] {
         assert!(
             help.contains(&format!("\n  {command} ")),

@@ -70,6 +70,7 @@ impl Stage {
         command.args(arguments);
         command.env("DE_BACKEND_WEBSOCKET_URL", self.url());
         command.env("XDG_DATA_HOME", &self.folder);
+        command.env("XDG_CONFIG_HOME", &self.folder);
         command
     }
 

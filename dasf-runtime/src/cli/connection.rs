@@ -244,6 +244,11 @@ impl Connection {
         }
     }
 
+    /// Returns whether an option sets a token, or headers, which may contain a login.
+    pub fn has_login(&self) -> bool {
+        self.token.is_some() || self.header.is_some()
+    }
+
     /// Returns whether an option sets the address of the broker.
     fn is_given(&self) -> bool {
         let PulsarAddress { host, .. } = PulsarAddress::default();

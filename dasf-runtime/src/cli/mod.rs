@@ -71,7 +71,7 @@ pub use names::{unknown, unknown_argument};
 pub use output::{
     Indent, ProgressHandler, has_colours, print_error, print_result, progress_handler,
 };
-pub use parse::parse;
+pub use parse::{matches, parse};
 pub use presence::Presence;
 pub use time_limit::{CallTimeout, InvalidTimeLimit, TimeLimit};
 pub use work::{close, run_until_interrupted};

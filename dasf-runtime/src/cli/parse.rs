@@ -27,8 +27,11 @@ pub fn parse<T: FromArgMatches>(
     Ok(Some(read))
 }
 
-/// The same as [`parse`], but returns the matches.
-pub(super) fn matches(
+/// The same as [`parse`], but returns the matches, which tell where each value comes from.
+///
+/// # Errors
+/// [`Error::Usage`], in one line.
+pub fn matches(
     command: clap::Command,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Option<ArgMatches>, Error> {

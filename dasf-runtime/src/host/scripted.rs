@@ -11,6 +11,7 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use crate::transport::{
     ConnectError, ConnectionState, Keeping, KeptMessages, Publisher, PublisherEnds,
@@ -80,6 +81,10 @@ impl Transport for Scripted {
 
     fn runtime(&self) -> &Handle {
         &self.runtime
+    }
+
+    fn greet<'t>(&'t self, _: &'t Topic) -> BoxFuture<'t, Result<HeaderMap, ConnectError>> {
+        panic!("modules do not inspect brokers")
     }
 
     fn keep<'t>(

@@ -94,6 +94,10 @@ impl Transport for Dasf {
         handle.with_clock(&self.clock)
     }
 
+    fn greet<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<HeaderMap, ConnectError>> {
+        Box::pin(async move { websocket::greet(&self.producer(topic)).await })
+    }
+
     fn keep<'t>(
         &'t self,
         topic: &'t Topic,

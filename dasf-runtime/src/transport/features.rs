@@ -3,7 +3,7 @@
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 /// The header in which a broker lists its features beyond the protocol.
-pub(super) const HEADER: &str = "dasf-features";
+pub(crate) const HEADER: &str = "dasf-features";
 /// Several readers can share the messages of a subscription.
 pub(super) const SHARED_SUBSCRIPTIONS: &str = "shared-subscriptions";
 /// The broker counts the redelivered messages that a reader has begun.
@@ -12,11 +12,19 @@ pub(super) const BEGUN_COUNT: &str = "begun-count";
 /// that come with such a name.
 pub(super) const USERS: &str = "users";
 
-/// Returns whether a broker lists a feature.
-pub(super) fn has(headers: &HeaderMap, feature: &str) -> bool {
+/// The beginning of the feature that tells the version of the broker.
+pub(crate) const VERSION: &str = "version=";
+
+/// Returns the features that a broker lists.
+pub(crate) fn all(headers: &HeaderMap) -> impl Iterator<Item = &str> {
     let named = headers.get_all(HEADER).into_iter();
-    let mut features = named
+    let features = named
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','));
-    features.any(|named| named.trim() == feature)
+    features.map(str::trim).filter(|named| !named.is_empty())
+}
+
+/// Returns whether a broker lists a feature.
+pub(super) fn has(headers: &HeaderMap, feature: &str) -> bool {
+    all(headers).any(|named| named == feature)
 }

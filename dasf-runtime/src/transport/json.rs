@@ -99,7 +99,7 @@ pub(super) fn hold(headers: &HeaderMap) -> Option<Hold> {
 }
 
 /// Returns the date of the broker in its answer to a handshake.
-fn date(headers: &HeaderMap) -> Option<SystemTime> {
+pub(crate) fn date(headers: &HeaderMap) -> Option<SystemTime> {
     time::from_http_date(headers.get(DATE)?.to_str().ok()?)
 }
 

@@ -9,7 +9,7 @@ pub(crate) mod base_url;
 mod broker_clock;
 mod cause;
 pub(crate) mod dasf;
-mod features;
+pub(crate) mod features;
 mod json;
 mod json_kept;
 mod kept;
@@ -33,15 +33,17 @@ use futures_util::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use crate::host_name;
 use base_url::encoded;
 pub(crate) use send_window::{SendWindow, Turn};
 pub(crate) use websocket::{DeadLetter, DeadLetterTopic};
-pub(crate) use websocket::{Link, LinkPool, Trust, lacks_dead_requests, lacks_list};
+pub(crate) use websocket::{Link, LinkPool, Trust, lacks_dead_requests, lacks_list, route};
 
 pub(crate) use broker_clock::BrokerClock;
 pub use cause::Cause;
+pub(crate) use json::date;
 pub(crate) use kept::{Hold, Keeping, KeptEvent, KeptMessages, Parts};
 pub(crate) use publisher::{Publisher, PublisherEnds};
 pub(crate) use queued::{Backlog, Calls, Outgoing, PublishError, Queued, drop_superseded_reports};
@@ -113,6 +115,10 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
     fn knows_link(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::ready(()))
     }
+
+    /// Opens a connection for sending to a topic, closes it, and returns the headers of the broker's answer to
+    /// the handshake.
+    fn greet<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<HeaderMap, ConnectError>>;
 
     /// Makes the broker keep the messages of a topic for this time after their last use, also while nobody
     /// reads it. The broker may grant less.

@@ -69,6 +69,15 @@ impl Pulsar {
         self.subscription(topic, subscription, &parameters)
     }
 
+    fn producer(&self, topic: &Topic) -> Endpoint {
+        Endpoint {
+            url: self.producer.join(topic.as_str(), &[]),
+            below: topic.to_string(),
+            headers: self.headers.clone(),
+            trust: self.trust.clone(),
+        }
+    }
+
     fn subscription(&self, topic: &Topic, name: &str, parameters: &[(&str, String)]) -> Endpoint {
         let path = format!("{topic}/{name}");
         Endpoint {
@@ -131,12 +140,7 @@ impl Pulsar {
 
 impl Transport for Pulsar {
     fn publisher(&self, topic: &Topic, options: PublisherOptions) -> Publisher {
-        let endpoint = Endpoint {
-            url: self.producer.join(topic.as_str(), &[]),
-            below: topic.to_string(),
-            headers: self.headers.clone(),
-            trust: self.trust.clone(),
-        };
+        let endpoint = self.producer(topic);
         websocket::publisher(&self.runtime, Json::default(), endpoint, topic, options)
     }
 
@@ -168,6 +172,10 @@ impl Transport for Pulsar {
 
     fn delivers_cancelled_jobs(&self) -> bool {
         true
+    }
+
+    fn greet<'t>(&'t self, topic: &'t Topic) -> BoxFuture<'t, Result<HeaderMap, ConnectError>> {
+        Box::pin(async move { websocket::greet(&self.producer(topic)).await })
     }
 
     fn keep<'t>(

@@ -104,10 +104,11 @@ impl Shell {
     fn first_state(&self) -> String {
         let page = self.home.path().join("page");
         format!(
-            "cd '{}'\nexport PATH='{}':\"$PATH\"\nexport XDG_DATA_HOME='{}'\nexport DE_BACKEND_PORT={} DASF_BROKER_PORT={} DASF_CHECKOUT='{}' DASF_NODE_MODULES='{}'\n",
+            "cd '{}'\nexport PATH='{}':\"$PATH\"\nexport XDG_DATA_HOME='{}' XDG_CONFIG_HOME='{}'\nexport DE_BACKEND_PORT={} DASF_BROKER_PORT={} DASF_CHECKOUT='{}' DASF_NODE_MODULES='{}'\n",
             page.display(),
             programs::folder().display(),
             self.home.path().join("data").display(),
+            self.home.path().join("config").display(),
             self.ports[0],
             self.ports[0],
             dasf_guide::root().display(),

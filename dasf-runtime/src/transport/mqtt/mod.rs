@@ -240,6 +240,16 @@ impl Transport for Mqtt {
         Box::pin(facts::read(self, topic, take))
     }
 
+    fn greet<'t>(&'t self, _: &'t Topic) -> BoxFuture<'t, Result<HeaderMap, ConnectError>> {
+        Box::pin(async move {
+            let session =
+                session::open(&self.endpoint(), &self.login, session::Opening::fresh()).await?;
+            session.disconnect(0).await?;
+            // An MQTT broker tells nothing of itself in its handshake.
+            Ok(HeaderMap::new())
+        })
+    }
+
     fn keep<'t>(
         &'t self,
         topic: &'t Topic,

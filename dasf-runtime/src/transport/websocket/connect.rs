@@ -21,6 +21,7 @@ use super::traffic::Counted;
 use super::{Endpoint, tls};
 use crate::duration::shown;
 use crate::host_name;
+use crate::inspection::BrokerRoute;
 use crate::transport::{Cause, ConnectError};
 
 pub(in crate::transport) type Socket = WebSocketStream<MaybeTlsStream<Counted<TcpStream>>>;
@@ -52,11 +53,13 @@ pub(in crate::transport) struct Opened {
 
 /// Connects, through the proxy in the environment if there is one.
 pub(in crate::transport) async fn connect(endpoint: &Endpoint) -> Result<Opened, ConnectError> {
-    let variable = |name: &str| {
-        let value = std::env::var_os(name);
-        value.map(|value| value.to_string_lossy().into_owned())
-    };
-    connect_in(endpoint, &variable).await
+    connect_in(endpoint, &environment).await
+}
+
+/// Returns the value of an environment variable.
+fn environment(name: &str) -> Option<String> {
+    let value = std::env::var_os(name);
+    value.map(|value| value.to_string_lossy().into_owned())
 }
 
 /// Connects with the environment variables that `variable` returns.
@@ -102,21 +105,51 @@ pub(super) async fn connect_in(
     }
 }
 
+/// Connects, closes the connection, and returns the headers of the broker's handshake response.
+pub(in crate::transport) async fn greet(endpoint: &Endpoint) -> Result<HeaderMap, ConnectError> {
+    let Opened { socket, headers } = connect(endpoint).await?;
+    // The broker has answered, even if the farewell fails.
+    let _ = close(socket, None).await;
+    Ok(headers)
+}
+
+/// Returns where a connection to the broker at a URL goes. `url` is the URL to show.
+pub(crate) fn route(uri: &Uri, url: &str) -> Result<BrokerRoute, ConnectError> {
+    let (has_tls, host, port) = destination(uri);
+    let proxy = Proxy::towards(has_tls, host, port, &environment);
+    let proxy = proxy.map_err(|no_way| without_way(url.to_owned(), no_way))?;
+    Ok(BrokerRoute {
+        host: host_name::without_brackets(host).to_owned(),
+        port,
+        has_tls,
+        proxy: proxy.map(Proxy::into_public),
+    })
+}
+
+/// Returns whether a URL needs TLS, and its host and port.
+fn destination(uri: &Uri) -> (bool, &str, u16) {
+    let is_secure = uri.scheme_str() == Some("wss");
+    let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+    (is_secure, uri.host().unwrap_or_default(), port)
+}
+
+fn without_way(url: String, no_way: NoWay) -> ConnectError {
+    ConnectError::Proxy {
+        url,
+        status: no_way.status,
+        reason: no_way.reason,
+        source: no_way.source,
+    }
+}
+
 /// Connects to the host of a URL, directly or through a proxy.
 async fn reach(
     endpoint: &Endpoint,
     uri: &Uri,
     variable: &impl Fn(&str) -> Option<String>,
 ) -> Result<TcpStream, ConnectError> {
-    let is_secure = uri.scheme_str() == Some("wss");
-    let host = uri.host().unwrap_or_default();
-    let port = uri.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
-    let no_way = |no_way: NoWay| ConnectError::Proxy {
-        url: endpoint.to_string(),
-        status: no_way.status,
-        reason: no_way.reason,
-        source: no_way.source,
-    };
+    let (is_secure, host, port) = destination(uri);
+    let no_way = |no_way: NoWay| without_way(endpoint.to_string(), no_way);
     if let Some(proxy) = Proxy::towards(is_secure, host, port, variable).map_err(no_way)? {
         return proxy.tunnel(host, port).await.map_err(no_way);
     }

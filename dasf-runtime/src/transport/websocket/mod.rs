@@ -30,7 +30,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 
-pub(super) use connect::{MAX_FRAME_SIZE, Opened, Socket, broken, close, connect};
+pub(crate) use connect::route;
+pub(super) use connect::{MAX_FRAME_SIZE, Opened, Socket, broken, close, connect, greet};
 pub(crate) use dead_letters::{DeadLetter, DeadLetterTopic};
 pub(in crate::transport) use dead_letters::{HAS_A_READER, MAX_LETTERS};
 pub(crate) use link::Link;

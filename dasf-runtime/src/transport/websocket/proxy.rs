@@ -16,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::host_name;
+use crate::inspection::BrokerProxy;
 use crate::transport::Cause;
 
 /// The maximum size of the head of a proxy's answer.
@@ -135,6 +136,15 @@ impl Proxy {
             credentials,
             variable,
         })
+    }
+
+    /// Returns what users may see of the proxy.
+    pub(super) fn into_public(self) -> BrokerProxy {
+        BrokerProxy {
+            host: self.host,
+            port: self.port,
+            variable: self.variable,
+        }
     }
 
     /// Returns the name of the proxy for errors, without its password.
