@@ -480,7 +480,7 @@ mod tests {
         let (table, _) = table.split_once("\n#").unwrap();
         // These options are for other brokers, or not for a broker.
         let others = ["description", "websocket-url", "mqtt-url", "mqtt-user"];
-        let log = ["debug", "log-level", "log-file"];
+        let log = ["debug", "log-level", "log-format", "log-file"];
         let command = <crate::cli::options::Cli as clap::CommandFactory>::command();
         for option in command.get_opts().filter_map(clap::Arg::get_long) {
             let is_other = others.contains(&option) || log.contains(&option);
