@@ -6,6 +6,8 @@
 
 #[path = "command_line/presence.rs"]
 mod presence;
+#[path = "command_line/quickstart.rs"]
+mod quickstart;
 #[path = "command_line/service.rs"]
 mod service;
 
@@ -676,7 +678,6 @@ fn a_module_logs_to_a_file_and_not_its_token() {
         "secret-token",
         "--log-level",
         "trace",
-        "--log-format",
         "--log-file",
         file,
         "listen",

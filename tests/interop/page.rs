@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::brokers::{Role, TestBroker, on_dasf_brokers};
-use crate::support::{connect, reference_module};
+use crate::support::{connect, exb_backend, reference_module};
 use crate::web::node;
 
 /// Forms with fields of all kinds, and results that a page shows in many ways.
@@ -328,7 +328,10 @@ const RESULTS: [&str; 18] = [
     "markdown", "image", "file", "multiple", "tree", "fail", "work", "places",
 ];
 
-on_dasf_brokers!(modules_are_called_from_the_page);
+on_dasf_brokers!(
+    modules_are_called_from_the_page,
+    the_reference_backend_is_shown,
+);
 
 /// A gateway. A drop ends it.
 struct Served {
@@ -392,7 +395,38 @@ async fn modules_are_called_from_the_page(broker: &TestBroker) {
         assert_eq!(seen["job_state"], "done");
         assert_eq!(seen["curl"], "42");
         assert_eq!(seen["python"], "42");
+        assert_eq!(seen["typescript"], "42");
     }
+    assert_clean(&seen);
+}
+
+async fn the_reference_backend_is_shown(broker: &TestBroker) {
+    let topic = broker.topic("page-exb").await;
+    let mut backend = exb_backend(broker, &topic);
+    let client = connect(broker, &topic).await;
+    until_it_listens(&mut backend, client.caller()).await;
+    let gateway = gateway(broker, &[topic.as_str()]).await;
+
+    let wanted = json!({"page": gateway.url, "topic": topic.as_str()});
+    let seen = node("page_exb.mjs", wanted).await;
+    let content = seen["default_content"].as_str().unwrap();
+    let expected = "Some default generated content by the backend.";
+    assert!(content.contains(expected), "{content}");
+    assert_eq!(seen["timeseries"], json!(["plot", 10]));
+    let point = seen["point"].as_str().unwrap();
+    let coordinates: Vec<f64> = point
+        .lines()
+        .filter_map(|line| line.split_once(": ")?.1.parse().ok())
+        .collect();
+    assert_eq!(coordinates.len(), 2, "{point}");
+    assert_eq!(
+        seen["button"],
+        "# This is a markdown file\n\nwith some content"
+    );
+    assert_eq!(seen["link"], "https://www.hereon.de/");
+    let failure = seen["failure"].as_str().unwrap();
+    let expected = "This error is raised for demo purposes.";
+    assert!(failure.contains(expected), "{failure}");
     assert_clean(&seen);
 }
 

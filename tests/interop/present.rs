@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use crate::brokers::embedded::Embedded;
 use crate::brokers::{Process, Role, TestBroker, on_json_brokers};
+use crate::support::exb_backend;
 
 on_json_brokers!(the_reference_backend_is_called);
 
@@ -316,15 +317,7 @@ mod reference {
 
 async fn the_reference_backend_is_called(broker: &TestBroker) {
     let topic = broker.topic("exb").await;
-    let place = broker.options();
-    let place: Vec<&str> = place.iter().map(String::as_str).collect();
-    let arguments = [&["-t", topic.as_str()], &place[..], &["listen"]].concat();
-    let token = broker.token(Role::Module);
-    let mut backend = python::serve(python::module_command(
-        token,
-        "dasf_exb.backend",
-        &arguments,
-    ));
+    let mut backend = exb_backend(broker, &topic);
     let client = reference::Client::builder()
         .topic(topic.as_str())
         .address(broker.address())

@@ -77,12 +77,28 @@ pub(crate) fn reference_module(
     topic: &Topic,
     options: &[&str],
 ) -> python::Server {
+    serve(broker, topic, options, |token, arguments| {
+        python::command_with_token(token, "reference_module.py", arguments)
+    })
+}
+
+/// Starts the backend of the Python package `dasf-exb-reference` on a topic. A drop ends it.
+pub(crate) fn exb_backend(broker: &TestBroker, topic: &Topic) -> python::Server {
+    serve(broker, topic, &[], |token, arguments| {
+        python::module_command(token, "dasf_exb.backend", arguments)
+    })
+}
+
+fn serve(
+    broker: &TestBroker,
+    topic: &Topic,
+    options: &[&str],
+    command: impl Fn(Option<&str>, &[&str]) -> Command,
+) -> python::Server {
     let place = broker.options();
     let place: Vec<&str> = place.iter().map(String::as_str).collect();
     let arguments = [&["-t", topic.as_str()], &place[..], options, &["listen"]].concat();
-    let token = broker.token(Role::Module);
-    let command = python::command_with_token(token, "reference_module.py", &arguments);
-    python::serve(command)
+    python::serve(command(broker.token(Role::Module), &arguments))
 }
 
 /// Builds the program of the module `reference`, and returns its path.

@@ -1,4 +1,5 @@
-//! A broker, a module and a client in one process: every kind of call, with its answer.
+//! A broker, a module and a client in one process: every kind of call, with its answer. With `--serve`, the broker and
+//! the module stay, and people call the functions from a page.
 
 #![allow(clippy::print_stdout)] // this program speaks to a person
 
@@ -9,11 +10,24 @@ use std::time::Duration;
 use dasf::{Address, Host, HostOptions};
 use dasf_broker::Broker;
 use dasf_examples::arithmetic;
+use dasf_gateway::{Gateway, Options};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
+    let stays = match std::env::args().nth(1).as_deref() {
+        None => false,
+        Some("--serve") => true,
+        Some(other) => {
+            return Err(format!("unknown argument {other}; only --serve is known").into());
+        }
+    };
     let broker = Broker::builder()
         .bind(([127, 0, 0, 1], 0).into())
+        .http(|url| {
+            let address = Address::websocket(url).expect("the URL of a broker is an address");
+            let gateway = Gateway::new(address, Options::default());
+            gateway.expect("the default options are valid").router()
+        })
         .start()
         .await?;
     let url = broker.url();
@@ -53,6 +67,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
         sum += call.await??;
     }
     show("100 calls of add at once, summed", Ok::<_, String>(sum));
+
+    let page = format!("http://{}/", broker.local_addr());
+    if stays {
+        println!("\nCall the functions from the page {page}, and stop with Ctrl-C.");
+        tokio::signal::ctrl_c().await?;
+    } else {
+        println!("\nThe page {page} was there, too. Add `-- --serve` to the command to keep it.");
+    }
 
     host.shutdown().await;
     broker.shutdown().await;

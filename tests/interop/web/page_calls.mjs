@@ -41,6 +41,8 @@ async function calls(page, topic) {
   };
   seen.curl = (await execute('bash', ['-c', await snippet('curl')])).stdout;
   seen.python = (await execute('python3', ['-c', await snippet('Python')])).stdout.trim();
+  const typescript = ['--input-type=module', '--eval', await snippet('TypeScript')];
+  seen.typescript = (await execute(process.execPath, typescript)).stdout.trim();
 
   await open(page, 'modules', topic, 'sqrt');
   await page.getByRole('textbox').fill('-1');
