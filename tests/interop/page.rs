@@ -1,7 +1,7 @@
 //! The page of the gateway in a real browser, with modules in Rust and in Python.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use dasf_examples::reference;
 use dasf_gateway::{Gateway, Options};
@@ -436,8 +436,7 @@ async fn every_kind_of_form_and_result_is_shown() {
     let topic = broker.topic("page-shows").await;
     let _module = broker.serve(shows::module().unwrap(), &topic).await;
     let gateway = gateway(&broker, &[topic.as_str()]).await;
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop/page");
-    fs::create_dir_all(&folder).unwrap();
+    let folder = screenshots();
     let wanted = json!({
         "page": gateway.url,
         "topic": topic.as_str(),
@@ -491,6 +490,34 @@ async fn every_kind_of_form_and_result_is_shown() {
     assert_eq!(seen["too_wide"], json!([]));
     assert_eq!(seen["inaccessible"], json!([]));
     assert_clean(&seen);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_are_called_from_the_reference() {
+    let broker = TestBroker::embedded().await;
+    let topic = broker.topic("page-docs").await;
+    let _module = broker.serve(reference::module().unwrap(), &topic).await;
+    let gateway = gateway(&broker, &[topic.as_str()]).await;
+    let folder = screenshots();
+    let wanted = json!({"page": gateway.url, "topic": topic.as_str(), "screenshots": folder});
+    let seen = node("page_docs.mjs", wanted).await;
+    for kind in ["all", "topic"] {
+        let paths = seen[kind].as_array().unwrap();
+        let path = format!("/api/{topic}/add");
+        assert!(paths.iter().any(|it| it == &path), "{kind}: {paths:?}");
+    }
+    assert_eq!(
+        (&seen["status"], &seen["result"]),
+        (&json!("200"), &json!("42"))
+    );
+    assert_clean(&seen);
+}
+
+/// Returns the folder of the screenshots.
+fn screenshots() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/interop/page");
+    fs::create_dir_all(&folder).unwrap();
+    folder
 }
 
 /// Nothing was loaded from another host, and the browser had nothing to complain about.
