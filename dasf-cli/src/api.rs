@@ -400,6 +400,18 @@ impl Page<'_> {
     }
 }
 
+/// Returns a type in the notation of TypeScript. It is safe for a terminal.
+pub(crate) fn type_text(description: &Description, schema: &Schema) -> String {
+    let page = Page {
+        topic: "",
+        description,
+        width: MAX_WIDTH,
+        has_colours: false,
+        text: String::new(),
+    };
+    page.shown(schema)
+}
+
 /// Returns the constraints of a schema, in words.
 fn phrases(schema: &Schema, depth: usize) -> Vec<String> {
     let mut phrases = schema.constraints.phrases();

@@ -224,7 +224,7 @@ fn address(context: &Context) -> Result<String, Error> {
 }
 
 /// Returns the options of a context as words of a command line.
-fn words(context: &Context) -> impl Iterator<Item = OsString> {
+pub(crate) fn words(context: &Context) -> impl Iterator<Item = OsString> {
     let command = Cli::command();
     let is_switch = move |name: &str| {
         let option = command

@@ -2,6 +2,7 @@
 
 mod api;
 mod call;
+mod completion;
 mod context;
 mod contexts;
 mod dead;
@@ -35,6 +36,9 @@ use serde_json::value::RawValue;
 use options::{Cli, Command};
 
 fn main() -> ExitCode {
+    if let Some(code) = completion::complete() {
+        return code;
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(),
@@ -48,8 +52,8 @@ fn run() -> Result<(), Error> {
     };
     let given = context::given(&matches);
     let mut origin = context::origin(&matches);
-    let is_about_contexts = matches.subcommand_name() == Some("context");
-    if !is_about_contexts && let Some(applied) = context::applied(&matches, &words)? {
+    let is_local = matches!(matches.subcommand_name(), Some("completions" | "context"));
+    if !is_local && let Some(applied) = context::applied(&matches, &words)? {
         origin = format!("from the context {}", applied.name);
         match cli::matches(applied.command, applied.words)? {
             Some(again) => matches = again,
@@ -74,6 +78,7 @@ fn run() -> Result<(), Error> {
         Command::Forget(options) => job::forget(connection, options),
         Command::Gateway(options) => gateway::run(connection, options),
         Command::Doctor(_) => doctor::run(connection, &origin),
+        Command::Completions(options) => completion::run(options),
         Command::Context(command) => context::run(given, command),
         Command::Generate(options) => generate::run(connection, options),
     }

@@ -4,6 +4,7 @@ use clap::{Args, Parser, Subcommand};
 use dasf::cli::{CallTimeout, Connection, Indent, Logging, TimeLimit};
 use dasf::client::JobId;
 
+use crate::completion::Completions;
 use crate::context::ContextCommand;
 use crate::contexts;
 use crate::doctor::Doctor;
@@ -105,6 +106,8 @@ $id is what 'dasf submit' printed. A function that runs is not told; use 'dasf c
     /// Save, use and list connections: named addresses and tokens
     #[command(subcommand)]
     Context(ContextCommand),
+    /// Print the script that completes command lines in a shell
+    Completions(Completions),
     /// Generate a typed client in Rust, Python or TypeScript
     Generate(Generate),
 }

@@ -55,6 +55,7 @@ Commands:
   web --test           Test the parts of the page, and check that the built page belongs to its sources
   pulsar               Install Apache Pulsar for the tests in target/pulsar
   mosquitto            Install Mosquitto, the MQTT broker of the tests
+  shells               Install zsh, fish and tmux for the tests of the command line in a terminal
   book                 Build the guide as a book in target/book
   features             Compile a module and a client with some of the features of dasf
   package              Package every published crate, and compile the packages
@@ -94,6 +95,7 @@ enum Command {
     WebTest,
     Pulsar,
     Mosquitto,
+    Shells,
     Book,
     Features,
     Package,
@@ -114,6 +116,7 @@ impl Command {
             ["web", "--test"] => Ok(Self::WebTest),
             ["pulsar"] => Ok(Self::Pulsar),
             ["mosquitto"] => Ok(Self::Mosquitto),
+            ["shells"] => Ok(Self::Shells),
             ["book"] => Ok(Self::Book),
             ["features"] => Ok(Self::Features),
             ["package"] => Ok(Self::Package),
@@ -134,8 +137,8 @@ impl Command {
             }),
             [
                 "test" | "build-times" | "crash" | "soak" | "capacity" | "interleavings" | "kept"
-                | "python" | "browser" | "web" | "pulsar" | "mosquitto" | "book" | "features"
-                | "package" | "semver",
+                | "python" | "browser" | "web" | "pulsar" | "mosquitto" | "shells" | "book"
+                | "features" | "package" | "semver",
                 ..,
             ] => Err(format!("wrong arguments: `{}`", arguments.join(" "))),
             [command, ..] => Err(format!("unknown command `{command}`")),
@@ -214,6 +217,13 @@ impl Command {
             Self::Mosquitto => {
                 let path = std::env::var_os("PATH").unwrap_or_default();
                 debian::provide(&path, "mosquitto", "mosquitto")?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Self::Shells => {
+                let path = std::env::var_os("PATH").unwrap_or_default();
+                for program in ["zsh", "fish", "tmux"] {
+                    debian::provide(&path, program, program)?;
+                }
                 Ok(ExitCode::SUCCESS)
             }
             Self::Book => {
@@ -314,6 +324,7 @@ mod tests {
         assert_eq!(parse("web --test"), Ok(Command::WebTest));
         assert_eq!(parse("pulsar"), Ok(Command::Pulsar));
         assert_eq!(parse("mosquitto"), Ok(Command::Mosquitto));
+        assert_eq!(parse("shells"), Ok(Command::Shells));
         assert_eq!(parse("book"), Ok(Command::Book));
         assert_eq!(parse("features"), Ok(Command::Features));
         assert_eq!(parse("package"), Ok(Command::Package));

@@ -8,6 +8,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step::check("browser", &["cargo", "xtask", "browser"]),
     Step::check("pulsar", &["cargo", "xtask", "pulsar"]),
     Step::check("mosquitto", &["cargo", "xtask", "mosquitto"]),
+    Step::check("shells", &["cargo", "xtask", "shells"]),
     Step::check("web", &["cargo", "xtask", "web", "--test"]),
     Step::check("book", &["cargo", "xtask", "book"]),
     Step::check("fmt", &["cargo", "fmt", "--all", "--check"]),

@@ -3,12 +3,14 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod completions;
 mod contexts;
 mod doctor;
 mod jobs;
 mod proxy;
 mod scripted_modules;
 mod support;
+mod terminal;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
@@ -46,16 +48,28 @@ fn help_has_examples() {
         assert!(help.contains(part), "{part} in {help}");
     }
     for command in [
-        "ping", "list", "api", "call", "submit", "jobs", "status", "wait", "result", "cancel",
-        "forget", "doctor", "generate",
+        "ping",
+        "list",
+        "api",
+        "call",
+        "submit",
+        "jobs",
+        "status",
+        "wait",
+        "result",
+        "cancel",
+        "forget",
+        "doctor",
+        "generate",
+        "completions",
     ] {
         assert!(
             help.contains(&format!("\n  {command} ")),
             "{command} in {help}"
         );
         let help = stage.run(&[command, "--help"]).succeeds();
-        let example = format!("Examples:\n  dasf {command} ");
-        assert!(help.contains(&example), "{help}");
+        let (_, examples) = help.split_once("\nExamples:\n").unwrap();
+        assert!(examples.contains(&format!("dasf {command} ")), "{help}");
     }
     let version = stage.run(&["--version"]).succeeds();
     assert_eq!(version, format!("dasf {}\n", env!("CARGO_PKG_VERSION")));
