@@ -20,6 +20,7 @@ mod groups;
 mod guarded;
 mod identity;
 mod jobs;
+mod listen_options;
 mod mqtt;
 mod mqtt_groups;
 mod mqtt_jobs;

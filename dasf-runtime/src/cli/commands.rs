@@ -56,7 +56,9 @@ pub(super) fn run(cli: &Cli, module: Module, log: &LogGuard) -> Result<(), Error
             let on_progress = progress_handler(text.no_progress);
             run_until_interrupted(send_request(cli, &request, *timeout, on_progress))
         }
-        Command::Listen => on_runtime(listen(cli, module, log.file())),
+        Command::Listen(hand_over) => {
+            on_runtime(listen(cli, hand_over.apply(module)?, log.file()))
+        }
     }
 }
 

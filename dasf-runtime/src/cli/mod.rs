@@ -36,11 +36,13 @@
 //! }
 //! ```
 
+mod command_template;
 mod commands;
 mod connection;
 mod error;
 #[cfg(feature = "generate")]
 mod generate;
+mod hand_over;
 mod input;
 mod logging;
 mod names;
@@ -52,6 +54,7 @@ mod presence;
 #[path = "no_progress_bars.rs"]
 mod progress_bars;
 mod request;
+mod run_command;
 mod time_limit;
 mod waiting_line;
 mod work;

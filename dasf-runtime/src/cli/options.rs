@@ -7,6 +7,7 @@ use clap::builder::{EnumValueParser, StringValueParser};
 use clap::parser::ValueSource;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
+use super::hand_over::HandOver;
 use super::parse::{OneLine, matches};
 use super::{CallTimeout, Connection, Error, Indent, Logging};
 use crate::host::{Acknowledge, HostOptions};
@@ -50,7 +51,7 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve the module: answer requests until interrupted
-    Listen,
+    Listen(HandOver),
     /// Check the connection to the broker
     TestConnect,
     /// Print the JSON schema of the requests to this module

@@ -99,6 +99,7 @@ impl Module {
             constructor: Arguments::default(),
             arguments,
             ignored,
+            detour: self.detour.clone(),
         })
     }
 
@@ -154,6 +155,7 @@ impl Module {
             constructor,
             arguments,
             ignored,
+            detour: self.detour.clone(),
         })
     }
 }

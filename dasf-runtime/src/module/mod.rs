@@ -5,6 +5,7 @@ mod arguments;
 mod callable;
 mod contract;
 pub mod descriptor;
+mod detour;
 mod fields;
 mod find;
 mod floats;
@@ -42,6 +43,9 @@ pub(crate) use access::Origin;
 use callable::Callable;
 use contract::Contract;
 use descriptor::{ArgumentDescriptor, Member, ModuleDescriptor, TypeDescriptor};
+#[cfg(feature = "cli")]
+pub(crate) use detour::Intercept;
+use detour::{Detour, Way};
 use schema::SchemaBuilder;
 pub(crate) use target::Target;
 use target::full_name;
@@ -59,6 +63,8 @@ pub struct Module {
     classes: HashMap<&'static str, Class>,
     /// Who may call any of its functions.
     access: Access,
+    /// What happens to each request before its function runs.
+    detour: Option<Arc<Detour>>,
     api: ApiTemplate,
 }
 
@@ -94,6 +100,8 @@ pub struct Invocation {
     /// The context of the call.
     pub context: Context,
     report: Option<ReportSink>,
+    /// The detour that the call makes.
+    way: Option<Way>,
 }
 
 impl Invocation {
@@ -187,6 +195,7 @@ impl Module {
             functions,
             classes,
             access: Access::to_module(descriptor.members),
+            detour: None,
             api,
         })
     }

@@ -12,7 +12,7 @@ use super::callable::Callable;
 use super::descriptor::{BoxedCall, Handler};
 use super::target::{Target, full_name};
 use super::unknown_arguments::UnknownArguments;
-use super::{Failure, Invocation, Outcome};
+use super::{Failure, Invocation, Outcome, detour};
 use crate::context::Context;
 use crate::progress::ReportSink;
 use crate::spare;
@@ -83,7 +83,7 @@ impl Target {
 
     /// Returns what the generated wrapper needs, and logs the arguments that the function does not have.
     fn into_invocation(self, context: Context, report: Option<ReportSink>) -> Invocation {
-        if let Some(UnknownArguments { message, names, .. }) = self.ignored {
+        if let Some(UnknownArguments { message, names, .. }) = &self.ignored {
             let function = full_name(self.class, self.callable.descriptor.name);
             let message_id = context.message_id();
             tracing::warn!(
@@ -91,14 +91,16 @@ impl Target {
                 function = &*function,
                 arguments = names,
                 "unknown arguments ignored: {}",
-                printable(&message)
+                printable(message)
             );
         }
+        let way = detour::way(&self);
         Invocation {
             constructor: self.constructor,
             arguments: self.arguments,
             context,
             report,
+            way,
         }
     }
 }

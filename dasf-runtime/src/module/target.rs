@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use super::Arguments;
 use super::callable::Callable;
 use super::descriptor::Handler;
+use super::detour::{self, Detour};
 use super::unknown_arguments::UnknownArguments;
 
 /// The member that a request calls, with the checked arguments.
@@ -18,6 +19,8 @@ pub(crate) struct Target {
     pub(super) arguments: Arguments,
     /// Arguments in the request that the module ignores.
     pub(super) ignored: Option<UnknownArguments>,
+    /// What happens to the request before the function runs.
+    pub(super) detour: Option<Arc<Detour>>,
 }
 
 impl Target {
@@ -34,7 +37,10 @@ impl Target {
 
     /// Returns the wrapper around the function, which shows how it runs.
     pub(crate) fn handler(&self) -> Handler {
-        self.callable.descriptor.handler
+        match self.detour {
+            None => self.callable.descriptor.handler,
+            Some(_) => Handler::Blocking(detour::run),
+        }
     }
 
     /// Returns whether the function reports its progress.
@@ -45,7 +51,7 @@ impl Target {
     /// Returns whether the latest calls of the function took microseconds. The next one may take
     /// longer.
     pub(crate) fn is_quick(&self) -> bool {
-        self.callable.quickness.lacks.load(Ordering::Relaxed) == 0
+        self.detour.is_none() && self.callable.quickness.lacks.load(Ordering::Relaxed) == 0
     }
 }
 
