@@ -2,15 +2,15 @@
 
 use dasf::cli::{Connection, Error, progress_handler};
 
+use crate::checked::{checked, unchecked};
 use crate::options::Call;
-use crate::request::Unchecked;
 use crate::with_caller;
 
 pub(crate) fn run(connection: &Connection, options: &Call) -> Result<(), Error> {
-    let request = Unchecked::read(&options.request)?;
+    let request = unchecked(&options.request)?;
     let limit = options.timeout.limit();
     let result = with_caller(connection, limit, async |caller, presence| {
-        let request = request.check(caller, presence, limit.duration()).await?;
+        let request = checked(request, caller, presence, limit.duration()).await?;
         let on_progress = progress_handler(options.no_progress);
         presence.call(&request, options.timeout, on_progress).await
     })?;

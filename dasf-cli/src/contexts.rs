@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use dasf::cli::Error;
+use dasf::cli::{Error, UserFolder, create_folder_of};
 use serde::{Deserialize, Serialize};
 
-use crate::user_files::{self, Place};
+use crate::user_files;
 
 /// The largest size of the file, in bytes.
 const MAX_SIZE: u64 = 1 << 20;
@@ -60,7 +60,7 @@ impl ContextFile {
     /// # Errors
     /// [`Error::Failed`] when the environment names no such folder.
     pub(crate) fn of_user() -> Result<Self, Error> {
-        let folder = Place::Configuration.folder().ok_or_else(|| {
+        let folder = UserFolder::Configuration.path().ok_or_else(|| {
             Error::Failed(
                 "there is no folder for contexts, because the user has no home directory; set XDG_CONFIG_HOME"
                     .to_owned(),
@@ -100,7 +100,7 @@ impl ContextFile {
         change: impl FnOnce(&mut Contexts) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let failed = |error| self.failed("written", error);
-        user_files::create_folder_of(&self.path).map_err(failed)?;
+        create_folder_of(&self.path).map_err(failed)?;
         let _lock = user_files::lock(&self.path).map_err(failed)?;
         let mut contexts = self.read()?;
         change(&mut contexts)?;

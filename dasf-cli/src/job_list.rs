@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use dasf::cli::Error;
+use dasf::cli::{Error, UserFolder, create_folder_of};
 use dasf::client::JobId;
 use serde::{Deserialize, Serialize};
 
-use crate::user_files::{self, Place};
+use crate::user_files;
 
 /// The largest number of lines. A further job takes the place of the oldest one.
 const MAX_LINES: usize = 10_000;
@@ -40,7 +40,7 @@ impl JobList {
     /// # Errors
     /// [`Error::Failed`] when the environment names no such folder.
     pub(crate) fn of_user() -> Result<Self, Error> {
-        let folder = Place::Data.folder().ok_or_else(|| {
+        let folder = UserFolder::Data.path().ok_or_else(|| {
             Error::Failed(
                 "there is no folder for the list of jobs, because the user has no home directory; set XDG_DATA_HOME"
                     .to_owned(),
@@ -79,7 +79,7 @@ impl JobList {
     }
 
     fn try_add(&self, new: &Entry) -> io::Result<bool> {
-        user_files::create_folder_of(&self.path)?;
+        create_folder_of(&self.path)?;
         let _lock = user_files::lock(&self.path)?;
         let before = self.read()?;
         if lines(&before).filter_map(entry).any(|old| old.id == new.id) {

@@ -2,6 +2,7 @@
 
 mod api;
 mod call;
+mod checked;
 mod completion;
 mod context;
 mod contexts;
@@ -16,11 +17,10 @@ mod list;
 mod options;
 mod output;
 mod ping;
-mod request;
+mod shell;
 mod show;
 mod submit;
 mod user_files;
-mod values;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -69,6 +69,7 @@ fn run() -> Result<(), Error> {
         Command::Dead(command) => dead::run(connection, command),
         Command::Api(options) => api::run(connection, options),
         Command::Call(options) => call::run(connection, options),
+        Command::Shell(options) => shell::run(connection, options),
         Command::Submit(options) => submit::run(connection, options),
         Command::Jobs(options) => jobs::run(connection, options),
         Command::Status(options) => job::status(connection, options),

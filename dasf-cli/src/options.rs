@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Api(Api),
     /// Call a function or a method, and print the result
     Call(Call),
+    /// Call functions and methods line by line, with completion and a history
+    Shell(Shell),
     /// Submit a job: a call whose answer the broker keeps, and print its id
     Submit(Submit),
     /// List the jobs that you submitted with 'dasf submit', with the state of each
@@ -240,6 +242,27 @@ pub(crate) struct Call {
     #[command(flatten)]
     pub(crate) request: Request,
 
+    #[command(flatten)]
+    pub(crate) output: Output,
+
+    #[command(flatten)]
+    pub(crate) timeout: CallTimeout,
+
+    /// Do not show progress reports
+    #[arg(long)]
+    pub(crate) no_progress: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  dasf shell -t arithmetic
+  echo 'add a=1 b=5' | dasf shell -t arithmetic
+
+A line has a function and its arguments, as 'dasf call' has. Tab completes them, Ctrl-C ends a call, and Ctrl-D ends the \
+shell. The history is dasf/shell_history in $XDG_DATA_HOME, or in the usual folder of the system; a line that begins with \
+a blank is not kept. Lines that are not from a terminal end at the first error.")]
+pub(crate) struct Shell {
     #[command(flatten)]
     pub(crate) output: Output,
 

@@ -8,20 +8,20 @@ use dasf::cli::{Connection, Error, print_result};
 use dasf::client::JobId;
 use tokio::task::spawn_blocking;
 
+use crate::checked::{checked, unchecked};
 use crate::job_list::{Entry, JobList};
 use crate::options::Submit;
-use crate::request::Unchecked;
 use crate::{explain, limited, with_caller_of};
 
 /// The longest wait for the module's API description, and for the broker to accept the job.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(connection: &Connection, options: &Submit) -> Result<(), Error> {
-    let request = Unchecked::read(&options.request)?;
+    let request = unchecked(&options.request)?;
     let topic = connection.topic()?;
     let address = connection.address()?.to_string();
     let id = with_caller_of(connection, &topic, PATIENCE, async |caller, presence| {
-        let request = request.check(caller, presence, PATIENCE).await?;
+        let request = checked(request, caller, presence, PATIENCE).await?;
         let mut call = caller.call_raw(&request);
         if let Some(timeout) = limited(options.timeout) {
             call = call.timeout(timeout);

@@ -1,59 +1,8 @@
 //! The files that `dasf` keeps for its user. Nobody else can read them.
 
-use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::path::{Path, PathBuf};
-
-/// A folder in which programs keep files of the user.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Place {
-    /// What programs have recorded.
-    Data,
-    /// What the user has set.
-    Configuration,
-}
-
-impl Place {
-    /// Returns the folder; `None` if the user has no home directory, and the environment names no folder.
-    pub(crate) fn folder(self) -> Option<PathBuf> {
-        let names = match self {
-            Self::Data => ["XDG_DATA_HOME", "LOCALAPPDATA", ".local/share"],
-            Self::Configuration => ["XDG_CONFIG_HOME", "APPDATA", ".config"],
-        };
-        let [variable, on_windows, in_home] = names;
-        // The specification of XDG ignores relative paths.
-        let folder = |name: &str| {
-            let path = env::var_os(name).map(PathBuf::from);
-            path.filter(|path| path.is_absolute())
-        };
-        folder(variable).or_else(|| {
-            if cfg!(windows) {
-                return folder(on_windows);
-            }
-            let place = if cfg!(target_os = "macos") {
-                "Library/Application Support"
-            } else {
-                in_home
-            };
-            env::home_dir()
-                .filter(|home| home.is_absolute())
-                .map(|home| home.join(place))
-        })
-    }
-}
-
-/// Creates the folder of a file, if it is missing.
-pub(crate) fn create_folder_of(file: &Path) -> io::Result<()> {
-    let Some(folder) = file.parent() else {
-        return Ok(());
-    };
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
+use std::path::Path;
 
 /// Returns the options to write a file, or to create it.
 pub(crate) fn private() -> OpenOptions {
@@ -104,6 +53,8 @@ pub(crate) fn lock(path: &Path) -> io::Result<File> {
 #[cfg(all(test, unix))]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+
+    use dasf::cli::create_folder_of;
 
     use super::*;
 

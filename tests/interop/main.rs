@@ -34,6 +34,7 @@ mod python_module;
 mod rust;
 mod secured;
 mod seeing;
+mod shell;
 mod support;
 mod variants;
 mod web;

@@ -106,8 +106,8 @@ pub(crate) fn reference_program() -> PathBuf {
     let built = Command::new(env!("CARGO"))
         .args(["build", "--locked", "--quiet"])
         .args(["-p", "dasf-examples", "--bin", "reference"])
-        // The tests of the program run the same file, and need this feature.
-        .args(["--features", "generate"])
+        // The tests of the program run the same file, and need these features.
+        .args(["--features", "generate,shell"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .unwrap();

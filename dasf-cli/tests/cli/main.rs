@@ -52,6 +52,7 @@ fn help_has_examples() {
         "list",
         "api",
         "call",
+        "shell",
         "submit",
         "jobs",
         "status",

@@ -42,6 +42,13 @@ pub(super) fn run(cli: &Cli, module: Module, log: &LogGuard) -> Result<(), Error
             let on_progress = progress_handler(text.no_progress);
             on_runtime(compute(&module, &request, on_progress))
         }
+        #[cfg(feature = "shell")]
+        Command::Shell => super::run_shell(shell(&module, title)),
+        #[cfg(not(feature = "shell"))]
+        Command::Shell => Err(Error::usage(
+            "this program is built without the feature \"shell\"; add it to the crate dasf in Cargo.toml, or use \
+             'dasf shell'",
+        )),
         Command::TestConnect => run_until_interrupted(test_connect(cli)),
         Command::SendRequest {
             request: text,
@@ -56,9 +63,25 @@ pub(super) fn run(cli: &Cli, module: Module, log: &LogGuard) -> Result<(), Error
             let on_progress = progress_handler(text.no_progress);
             run_until_interrupted(send_request(cli, &request, *timeout, on_progress))
         }
-        Command::Listen(hand_over) => {
-            on_runtime(listen(cli, hand_over.apply(module)?, log.file()))
-        }
+        Command::Listen(hand_over) => on_runtime(listen(cli, hand_over.apply(module)?, log.file())),
+    }
+}
+
+/// A call in this process. A drop tells its function that nobody waits for it, and shows no more of its progress: a
+/// plain function goes on when the user interrupts the call.
+struct Local {
+    context: Context,
+    on_progress: Arc<Mutex<ProgressHandler>>,
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.context.cancel();
+        let mut on_progress = self
+            .on_progress
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *on_progress = Box::new(|_| {});
     }
 }
 
@@ -69,6 +92,10 @@ async fn compute(
 ) -> Result<(), Error> {
     let size_limit = usize::MAX;
     let on_progress = Arc::new(Mutex::new(on_progress));
+    let local = Local {
+        context: Context::local(),
+        on_progress: Arc::clone(&on_progress),
+    };
     let show = move |json: &[u8]| {
         if let Ok(report) = serde_json::from_slice(json) {
             let mut on_progress = on_progress.lock().unwrap_or_else(PoisonError::into_inner);
@@ -81,7 +108,7 @@ async fn compute(
         true
     });
     let outcome = module
-        .call_text(request.get(), Context::local(), Some(report.clone()))
+        .call_text(request.get(), local.context.clone(), Some(report.clone()))
         .await;
     let status = if outcome.is_ok() {
         Status::Success
@@ -98,6 +125,14 @@ async fn compute(
     // The output is ASCII for the wire. Printing restores the characters.
     let result: &RawValue = serde_json::from_str(output.as_json()).map_err(Error::failed)?;
     Indent::default().print(&result)
+}
+
+#[cfg(feature = "shell")]
+async fn shell(module: &Module, title: &str) -> Result<(), Error> {
+    let shell = super::Shell::new(title, module.api_info(title));
+    shell
+        .run(async |request| compute(module, &request, progress_handler(false)).await)
+        .await
 }
 
 async fn test_connect(cli: &Cli) -> Result<(), Error> {

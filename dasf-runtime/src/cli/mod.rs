@@ -55,7 +55,12 @@ mod presence;
 mod progress_bars;
 mod request;
 mod run_command;
+#[cfg(feature = "shell")]
+mod shell;
 mod time_limit;
+mod unchecked_request;
+mod user_folder;
+mod values;
 mod waiting_line;
 mod work;
 mod yaml;
@@ -76,7 +81,11 @@ pub use output::{
 };
 pub use parse::{matches, parse};
 pub use presence::Presence;
+#[cfg(feature = "shell")]
+pub use shell::{Shell, run_shell};
 pub use time_limit::{CallTimeout, InvalidTimeLimit, TimeLimit};
+pub use unchecked_request::UncheckedRequest;
+pub use user_folder::{UserFolder, create_folder_of};
 pub use work::{close, run_until_interrupted};
 
 #[cfg(feature = "progress-bars")]

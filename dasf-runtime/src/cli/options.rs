@@ -60,6 +60,13 @@ pub(super) enum Command {
     ApiInfo(Indent),
     /// Run a request in this process, without a broker, and print the result
     Compute(Request),
+    /// Call functions of this module in this process, line by line, with completion and a history
+    #[cfg(feature = "shell")]
+    Shell,
+    /// Exists for its error.
+    #[cfg(not(feature = "shell"))]
+    #[command(hide = true)]
+    Shell,
     /// Send a request to the module on the topic, and print the result
     SendRequest {
         #[command(flatten)]

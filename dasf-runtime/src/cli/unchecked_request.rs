@@ -1,75 +1,77 @@
 //! The request of a call or a job: reading it from the command line, and checking it as the module does.
 
-use std::time::Duration;
-
-use dasf::Caller;
-use dasf::cli::{Error, Presence, unknown, unknown_argument};
-use dasf::host::Failure;
-use dasf::protocol::api_info::{ApiInfo, FunctionInfo};
-use dasf::validate::{ArgumentNames, Dialect, Fields, Parameters, Problem, list_problems};
+use dasf_protocol::api_info::{ApiInfo, FunctionInfo};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::options::Request;
-use crate::values::{Given, Sources};
-use crate::{describe, read};
+use super::values::{Given, Sources};
+use super::{Error, unknown, unknown_argument};
+use crate::module::Failure;
+use crate::module::unknown_arguments::ArgumentNames;
+use crate::module::validate::{Dialect, Fields, Parameters, Problem, list_problems};
 
-/// A request whose values are read, but not checked.
+/// A request whose values are read, but not checked: a function with arguments `NAME=VALUE`.
+///
+/// ```
+/// use dasf_runtime::cli::UncheckedRequest;
+/// use dasf_runtime::protocol::api_info::ApiInfo;
+/// use serde_json::json;
+///
+/// let api: ApiInfo = serde_json::from_value(json!({
+///     "classes": [],
+///     "functions": [{"name": "add", "rpc_schema": {"properties": {"func_name": {}, "a": {"type": "integer"}}}}],
+///     "rpc_schema": {},
+/// }))?;
+/// let request = UncheckedRequest::read("add", &[], &["a=1".to_owned()], None)?;
+/// assert_eq!(request.request(&api)?.get(), r#"{"a":1,"func_name":"add"}"#);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct Unchecked {
+pub struct UncheckedRequest {
     function: String,
     constructor: Input,
     arguments: Input,
 }
 
-impl Unchecked {
-    /// Reads the values from the command line, from files and from standard input.
+impl UncheckedRequest {
+    /// Reads the values of a function or of a method `CLASS.METHOD`, from files and from standard input where the
+    /// arguments say so. `new` are the arguments of the constructor, and `json` is an object in place of
+    /// `arguments`.
     ///
     /// # Errors
     /// [`Error::Usage`] when an argument has no value or is given twice, [`Error::Failed`] when a file cannot be
     /// read.
-    pub(crate) fn read(options: &Request) -> Result<Self, Error> {
+    pub fn read(
+        function: &str,
+        new: &[String],
+        arguments: &[String],
+        json: Option<&str>,
+    ) -> Result<Self, Error> {
         let mut sources = Sources::default();
-        let constructor = Input::Texts(sources.arguments(&options.new)?);
-        let arguments = match &options.json {
+        let constructor = Input::Texts(sources.arguments(new)?);
+        let arguments = match json {
             Some(json) => Input::Object(sources.object(json)?),
-            None => Input::Texts(sources.arguments(&options.arguments)?),
+            None => Input::Texts(sources.arguments(arguments)?),
         };
         Ok(Self {
-            function: options.function.clone(),
+            function: function.to_owned(),
             constructor,
             arguments,
         })
     }
 
-    /// Asks the module for its API description, and checks the request with it. Returns the JSON of the request.
+    /// Returns the function, or the method as `CLASS.METHOD`.
+    pub fn function(&self) -> &str {
+        &self.function
+    }
+
+    /// Checks the request as the module with this description does, and returns its JSON. The schema of a module
+    /// may make this long.
     ///
     /// # Errors
-    /// [`Error::Usage`] when the module would refuse the request. [`Error::Failed`] when the module does not
-    /// describe itself, or the check takes longer than the limit.
-    pub(crate) async fn check(
-        self,
-        caller: &Caller,
-        presence: &Presence<'_>,
-        limit: Duration,
-    ) -> Result<Box<RawValue>, Error> {
-        let Self {
-            function,
-            constructor,
-            arguments,
-        } = self;
-        let api: ApiInfo = read(caller, &describe(caller, presence).await?)?;
-        let name = function.clone();
-        // The schema of a module may make this long. Meanwhile the user can interrupt it.
-        let check = tokio::task::spawn_blocking(move || {
-            Target::find(&api, &name)?.request(constructor, arguments)
-        });
-        match tokio::time::timeout(limit, check).await {
-            Ok(checked) => checked.map_err(Error::failed)?,
-            Err(_) => Err(Error::Failed(format!(
-                "the schema of {function} is so complex that the arguments could not be checked within {limit:?}"
-            ))),
-        }
+    /// [`Error::Usage`] when the module would refuse the request.
+    pub fn request(self, api: &ApiInfo) -> Result<Box<RawValue>, Error> {
+        Target::find(api, &self.function)?.request(self.constructor, self.arguments)
     }
 }
 

@@ -1,19 +1,20 @@
 //! Reading the arguments of a call from the command line.
 
-use dasf::cli::{Error, read_text};
-use dasf::protocol::text;
-use dasf::validate::Fields;
+use dasf_protocol::text;
+
+use super::{Error, read_text};
+use crate::module::validate::Fields;
 
 /// An argument `NAME=VALUE`. The meaning of the value depends on the schema.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Given {
-    pub(crate) name: String,
-    pub(crate) text: String,
+pub(super) struct Given {
+    pub(super) name: String,
+    pub(super) text: String,
 }
 
 /// The sources of values that are not on the command line.
 #[derive(Debug, Default)]
-pub(crate) struct Sources {
+pub(super) struct Sources {
     /// Whether standard input was read. A program can read it only once.
     is_stdin_read: bool,
 }
@@ -24,7 +25,7 @@ impl Sources {
     /// # Errors
     /// [`Error::Usage`] when an argument has no `=`, or a name is a duplicate. [`Error::Failed`]
     /// when a file cannot be read.
-    pub(crate) fn arguments(&mut self, arguments: &[String]) -> Result<Vec<Given>, Error> {
+    pub(super) fn arguments(&mut self, arguments: &[String]) -> Result<Vec<Given>, Error> {
         let mut given: Vec<Given> = Vec::new();
         for argument in arguments {
             let Some((name, value)) = argument.split_once('=') else {
@@ -51,7 +52,7 @@ impl Sources {
     ///
     /// # Errors
     /// [`Error::Usage`] when it is not a JSON object, [`Error::Failed`] when a file cannot be read.
-    pub(crate) fn object(&mut self, json: &str) -> Result<Fields, Error> {
+    pub(super) fn object(&mut self, json: &str) -> Result<Fields, Error> {
         let text = match json.strip_prefix('@') {
             Some(path) => self.read(path)?,
             None if json == "-" => self.read("-")?,
