@@ -70,7 +70,7 @@
 //! | `progress-bars` | yes | [`show_progress`], and bars instead of lines on the command line | `indicatif` |
 //! | `derive` | with `module` | the derive macro [`IntoError`](macro@IntoError), for a caller without a module | |
 //! | `generate` | no | clients from an API description, at compile time with the macro `client!`, or as source in Rust, Python and TypeScript with the command `generate` of every module | `dasf-codegen` |
-//! | `shell` | no | the command `shell` of every module, and [`cli::Shell`] | `rustyline` |
+//! | `shell` | no | the command `shell` of every module, [`cli::Shell`], and results as plots and tables with [`cli::ResultForm`] | `rustyline`, `textwrap`, `ndarray`, `chrono` |
 //! | `ndarray` | no | arrays of the crate `ndarray` as arguments and results, in `dasf::ndarray` | `ndarray` |
 //! | `netcdf` | no | arrays and datasets that Python receives as `xarray` objects, in `dasf::netcdf` | `ndarray`, `chrono` |
 //! | `present` | no | [`Series`], tables, maps, files and links in [`present`], which pages and terminals show | `serde_json`, `indexmap` |
@@ -325,7 +325,7 @@ pub mod cli {
         unknown, unknown_argument,
     };
     #[cfg(feature = "shell")]
-    pub use dasf_runtime::cli::{Shell, run_shell};
+    pub use dasf_runtime::cli::{ResultForm, Shell, run_shell};
 }
 
 /// The attribute that writes what this crate can run with its features.

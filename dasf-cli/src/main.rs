@@ -15,10 +15,8 @@ mod job_list;
 mod jobs;
 mod list;
 mod options;
-mod output;
 mod ping;
 mod shell;
-mod show;
 mod submit;
 mod user_files;
 

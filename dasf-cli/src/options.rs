@@ -1,14 +1,13 @@
 //! The command line of `dasf`.
 
 use clap::{Args, Parser, Subcommand};
-use dasf::cli::{CallTimeout, Connection, Indent, Logging, TimeLimit};
+use dasf::cli::{CallTimeout, Connection, Indent, Logging, ResultForm, TimeLimit};
 use dasf::client::JobId;
 
 use crate::completion::Completions;
 use crate::context::ContextCommand;
 use crate::contexts;
 use crate::doctor::Doctor;
-use crate::output::Output;
 
 /// The id of the option `--context`.
 pub(crate) const CONTEXT: &str = "context";
@@ -243,7 +242,7 @@ pub(crate) struct Call {
     pub(crate) request: Request,
 
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: ResultForm,
 
     #[command(flatten)]
     pub(crate) timeout: CallTimeout,
@@ -264,7 +263,7 @@ shell. The history is dasf/shell_history in $XDG_DATA_HOME, or in the usual fold
 a blank is not kept. Lines that are not from a terminal end at the first error.")]
 pub(crate) struct Shell {
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: ResultForm,
 
     #[command(flatten)]
     pub(crate) timeout: CallTimeout,
@@ -368,7 +367,7 @@ pub(crate) struct Wait {
     pub(crate) id: JobId,
 
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: ResultForm,
 
     /// Time to wait for the result: seconds, a time such as 5m or 2h, or none
     #[arg(long, value_name = "TIME", default_value = "none")]
@@ -467,7 +466,7 @@ pub(crate) struct ResultOfJob {
     pub(crate) job: OfJob,
 
     #[command(flatten)]
-    pub(crate) output: Output,
+    pub(crate) output: ResultForm,
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,13 @@
-//! The command `dasf` against the Python reference module, which demessaging serves, and against
-//! Mosquitto. `cargo xtask python` and `cargo xtask mosquitto` install these.
+//! The command `dasf` against the Python reference module, which demessaging serves, against
+//! Mosquitto, and in a terminal of tmux. `cargo xtask python`, `mosquitto` and `tmux` install these.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 #[path = "interop/mqtt.rs"]
 mod mqtt;
+#[path = "interop/terminal.rs"]
+mod terminal;
 
 use std::process::Output;
 

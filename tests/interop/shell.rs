@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 
-use dasf_test_support::{PATIENCE, program, python};
+use dasf_test_support::terminal::Terminal;
+use dasf_test_support::{program, python};
 use serde_json::Value;
 
 use crate::support::reference_program;
@@ -64,64 +64,18 @@ fn calls_have_the_results_of_the_shell_of_python() {
         .map(|(_, json)| serde_json::from_str(json).unwrap())
         .collect();
 
-    let lines: String = calls.iter().map(|(_, line)| format!("{line}\n")).collect();
-    let mut command = program::command(reference_program());
-    command.arg("shell");
-    let printed = output(command, &lines, home.path());
-    let of_rust: Vec<Value> = printed
-        .lines()
-        .map(|json| serde_json::from_str(json).unwrap())
-        .collect();
     assert_eq!(of_python.len(), calls.len());
-    assert_eq!(of_rust, of_python);
-}
 
-/// A terminal in which a program runs. A drop ends both.
-struct Terminal(tempfile::TempDir);
-
-impl Terminal {
-    fn start(home: &Path, program: &str) -> Self {
-        let terminal = Self(tempfile::tempdir().unwrap());
-        let home = home.display();
-        let line = format!("HOME={home} XDG_DATA_HOME={home} {program}; echo end; sleep 600");
-        terminal.tmux(&["new-session", "-d", "-x", "90", "-y", "30", &line]);
-        terminal
-    }
-
-    fn tmux(&self, arguments: &[&str]) -> String {
-        let output = Command::new("tmux")
-            .arg("-S")
-            .arg(self.0.path().join("socket"))
-            .args(arguments)
-            .env_remove("TMUX")
-            .output()
-            .unwrap_or_else(|error| panic!("tmux: {error}; run `cargo xtask shells` first"));
-        let errors = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{arguments:?}: {errors}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn press(&self, keys: &[&str]) {
-        self.tmux(&[&["send-keys"], keys].concat());
-    }
-
-    /// Waits until the screen contains a text.
-    fn until(&self, text: &str) {
-        let begun = Instant::now();
-        loop {
-            let screen = self.tmux(&["capture-pane", "-p"]);
-            if screen.contains(text) {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{text:?} is not in\n{screen}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-}
-
-impl Drop for Terminal {
-    fn drop(&mut self) {
-        self.tmux(&["kill-server"]);
+    let (requests, lines): (Vec<&str>, Vec<&str>) = calls.into_iter().unzip();
+    for lines in [requests, lines] {
+        let mut command = program::command(reference_program());
+        command.arg("shell");
+        let printed = output(command, &lines.join("\n"), home.path());
+        let of_rust: Vec<Value> = printed
+            .lines()
+            .map(|json| serde_json::from_str(json).unwrap())
+            .collect();
+        assert_eq!(of_rust, of_python);
     }
 }
 
@@ -139,14 +93,30 @@ fn a_terminal_completes_interrupts_and_remembers() {
     terminal.until("en   de");
     terminal.press(&["de", "Enter"]);
     terminal.until("\"Hallo Ada\"\n");
+    terminal.press(&[" echo data=secret", "Enter"]);
+    terminal.until("\"secret\"\n");
     terminal.press(&["slow n=100000", "Enter"]);
-    terminal.until("working");
+    terminal.until(" % ");
     terminal.press(&["C-c"]);
-    terminal.until("error: interrupted\n");
+    let screen = terminal.until("error: interrupted\n");
+    assert!(!screen.contains(" % "), "the bar remains in\n{screen}");
     terminal.press(&["nope", "Enter"]);
     terminal.until("error: the module has no function \"nope\"; did you mean \"none\"?\n");
     terminal.press(&["C-d"]);
     terminal.until("\nend\n");
+
+    let history = home.path().join("dasf/shell_history");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::metadata(&history).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    let history = std::fs::read_to_string(history).unwrap();
+    assert!(
+        history.contains("lang=de") && !history.contains("secret"),
+        "{history}"
+    );
 
     // The next shell has the history of this one.
     let terminal = Terminal::start(home.path(), &program);

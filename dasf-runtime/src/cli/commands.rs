@@ -40,12 +40,15 @@ pub(super) fn run(cli: &Cli, module: Module, log: &LogGuard) -> Result<(), Error
         Command::Compute(text) => {
             let request = request::read(&text.request, &module)?;
             let on_progress = progress_handler(text.no_progress);
-            on_runtime(compute(&module, &request, on_progress))
+            let result = on_runtime(compute(&module, &request, on_progress))?;
+            Indent::default().print(&result)
         }
         #[cfg(feature = "shell")]
-        Command::Shell => super::run_shell(shell(&module, title)),
+        Command::Shell { form, no_progress } => {
+            super::run_shell(shell(&module, title, form, *no_progress))
+        }
         #[cfg(not(feature = "shell"))]
-        Command::Shell => Err(Error::usage(
+        Command::Shell { .. } => Err(Error::usage(
             "this program is built without the feature \"shell\"; add it to the crate dasf in Cargo.toml, or use \
              'dasf shell'",
         )),
@@ -85,11 +88,12 @@ impl Drop for Local {
     }
 }
 
+/// Runs a request in this process, and returns its result.
 async fn compute(
     module: &Module,
     request: &RawValue,
     on_progress: ProgressHandler,
-) -> Result<(), Error> {
+) -> Result<Box<RawValue>, Error> {
     let size_limit = usize::MAX;
     let on_progress = Arc::new(Mutex::new(on_progress));
     let local = Local {
@@ -123,15 +127,22 @@ async fn compute(
         _ => Error::failed(failure.in_full()),
     })?;
     // The output is ASCII for the wire. Printing restores the characters.
-    let result: &RawValue = serde_json::from_str(output.as_json()).map_err(Error::failed)?;
-    Indent::default().print(&result)
+    serde_json::from_str(output.as_json()).map_err(Error::failed)
 }
 
 #[cfg(feature = "shell")]
-async fn shell(module: &Module, title: &str) -> Result<(), Error> {
+async fn shell(
+    module: &Module,
+    title: &str,
+    form: &super::ResultForm,
+    no_progress: bool,
+) -> Result<(), Error> {
     let shell = super::Shell::new(title, module.api_info(title));
     shell
-        .run(async |request| compute(module, &request, progress_handler(false)).await)
+        .run(async |request| {
+            let result = compute(module, &request, progress_handler(no_progress)).await?;
+            form.print(&result)
+        })
         .await
 }
 

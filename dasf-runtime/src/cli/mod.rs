@@ -53,10 +53,16 @@ mod presence;
 #[cfg(not(feature = "progress-bars"))]
 #[path = "no_progress_bars.rs"]
 mod progress_bars;
+#[cfg(all(unix, feature = "progress-bars"))]
+mod quiet_keys;
 mod request;
+#[cfg(feature = "shell")]
+mod result_form;
 mod run_command;
 #[cfg(feature = "shell")]
 mod shell;
+#[cfg(feature = "shell")]
+mod show;
 mod time_limit;
 mod unchecked_request;
 mod user_folder;
@@ -81,6 +87,8 @@ pub use output::{
 };
 pub use parse::{matches, parse};
 pub use presence::Presence;
+#[cfg(feature = "shell")]
+pub use result_form::ResultForm;
 #[cfg(feature = "shell")]
 pub use shell::{Shell, run_shell};
 pub use time_limit::{CallTimeout, InvalidTimeLimit, TimeLimit};

@@ -62,11 +62,20 @@ pub(super) enum Command {
     Compute(Request),
     /// Call functions of this module in this process, line by line, with completion and a history
     #[cfg(feature = "shell")]
-    Shell,
+    Shell {
+        #[command(flatten)]
+        form: super::ResultForm,
+        /// Do not show progress reports
+        #[arg(long)]
+        no_progress: bool,
+    },
     /// Exists for its error.
     #[cfg(not(feature = "shell"))]
-    #[command(hide = true)]
-    Shell,
+    #[command(hide = true, disable_help_flag = true)]
+    Shell {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        rest: Vec<OsString>,
+    },
     /// Send a request to the module on the topic, and print the result
     SendRequest {
         #[command(flatten)]

@@ -188,7 +188,15 @@ pub fn progress_handler(no_progress: bool) -> ProgressHandler {
     }
     #[cfg(feature = "progress-bars")]
     if crate::progress_bars::can_be_drawn() {
-        return Box::new(crate::progress_bars::show_progress());
+        #[cfg(unix)]
+        let quiet_keys = super::quiet_keys::QuietKeys::new();
+        let mut show = crate::progress_bars::show_progress();
+        return Box::new(move |report| {
+            show(report);
+            // They live as long as the bars.
+            #[cfg(unix)]
+            let _ = &quiet_keys;
+        });
     }
     let mut lines = ProgressLines::default();
     Box::new(move |report| {

@@ -60,6 +60,41 @@ impl UncheckedRequest {
         })
     }
 
+    /// Reads a request as modules receive it: a JSON object with `func_name`, or with `class_name` and `function`.
+    ///
+    /// ```
+    /// use dasf_runtime::cli::UncheckedRequest;
+    ///
+    /// let request = r#"{"class_name": "Greeter", "function": {"func_name": "greet", "name": "Ada"}}"#;
+    /// assert_eq!(UncheckedRequest::from_json(request)?.function(), "Greeter.greet");
+    /// # Ok::<(), dasf_runtime::cli::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Usage`] when it is not an object, or names no function.
+    pub fn from_json(request: &str) -> Result<Self, Error> {
+        let mut fields = object("the request", request)?;
+        let (constructor, name, mut arguments) = match take(&mut fields, "class_name") {
+            None => (Input::Texts(Vec::new()), String::new(), fields),
+            Some(class) => {
+                let function = take(&mut fields, "function");
+                let function = function.as_deref().map_or("null", RawValue::get);
+                let name = format!("{}.", text("class_name", &class)?);
+                (Input::Object(fields), name, object("function", function)?)
+            }
+        };
+        let Some(function) = take(&mut arguments, "func_name") else {
+            return Err(Error::usage(
+                "the request has no func_name; write, for example, {\"func_name\": \"add\", \"a\": 1}",
+            ));
+        };
+        Ok(Self {
+            function: name + &text("func_name", &function)?,
+            constructor,
+            arguments: Input::Object(arguments),
+        })
+    }
+
     /// Returns the function, or the method as `CLASS.METHOD`.
     pub fn function(&self) -> &str {
         &self.function
@@ -73,6 +108,24 @@ impl UncheckedRequest {
     pub fn request(self, api: &ApiInfo) -> Result<Box<RawValue>, Error> {
         Target::find(api, &self.function)?.request(self.constructor, self.arguments)
     }
+}
+
+/// Takes a field of an object.
+fn take(fields: &mut Fields, name: &str) -> Option<Box<RawValue>> {
+    let place = fields.0.iter().position(|(field, _)| field == name)?;
+    Some(fields.0.remove(place).1)
+}
+
+/// Reads a part of a request that must be an object.
+fn object(part: &str, json: &str) -> Result<Fields, Error> {
+    let object = serde_json::from_str(json);
+    object.map_err(|error| Error::Usage(format!("{part} must be a JSON object: {error}")))
+}
+
+/// Reads a part of a request that must be a string.
+fn text(part: &str, json: &RawValue) -> Result<String, Error> {
+    let text = serde_json::from_str(json.get());
+    text.map_err(|error| Error::Usage(format!("{part} must be a JSON string: {error}")))
 }
 
 /// Arguments from the command line.
@@ -463,6 +516,42 @@ mod tests {
         ] {
             let error = request("Greeter.greet", constructor, given(arguments)).unwrap_err();
             assert_eq!(error, Error::Usage(problem.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_request_is_split_into_its_parts() {
+        let read = |request: &str| UncheckedRequest::from_json(request)?.request(&api());
+        for request in [
+            r#"{"number":1.50,"func_name":"f"}"#,
+            r#"{"name":"Bob","class_name":"Greeter","function":{"name":"Ada","func_name":"greet"}}"#,
+        ] {
+            assert_eq!(read(request).unwrap().get(), request);
+        }
+        for (request, problem) in [
+            ("{", "the request must be a JSON object: "),
+            ("{}", "the request has no func_name; "),
+            (r#"{"func_name": 1}"#, "func_name must be a JSON string: "),
+            (
+                r#"{"class_name": "Greeter"}"#,
+                "function must be a JSON object: ",
+            ),
+            (
+                r#"{"class_name": "Greeter", "function": {}}"#,
+                "the request has no func_name; ",
+            ),
+            (
+                r#"{"func_name": "g"}"#,
+                "the module has no function \"g\"; ",
+            ),
+            (
+                r#"{"func_name": "f", "number": "1"}"#,
+                "validating: f: number: ",
+            ),
+        ] {
+            let error = read(request).unwrap_err();
+            assert!(matches!(error, Error::Usage(_)), "{error:?}");
+            assert!(error.to_string().starts_with(problem), "{error}");
         }
     }
 

@@ -9,6 +9,7 @@
 //! | [`slow_module`] | a module whose calls end only when nobody waits for them |
 //! | [`program`] | programs of this workspace, as processes |
 //! | [`process`] | foreign brokers as processes, and free ports |
+//! | [`terminal`] | a terminal, in tmux |
 //! | [`brokers`] | the embedded broker, Mosquitto, Pulsar and Django behind one interface |
 //! | [`python`], [`dialog`] | Python scripts |
 
@@ -28,6 +29,7 @@ pub mod process;
 pub mod program;
 pub mod python;
 pub mod slow_module;
+pub mod terminal;
 pub mod worker;
 
 use std::path::{Path, PathBuf};

@@ -32,7 +32,7 @@ const COMMANDS: [&str; 3] = ["help", "exit", "quit"];
 
 type LineEditor = Editor<Completions, FileHistory>;
 
-/// A shell that reads calls, as `dasf call` writes them, from standard input.
+/// A shell that reads calls from standard input, as `dasf call` has them, or as requests in JSON.
 ///
 /// In a terminal it completes the names of functions and arguments, and keeps a history. If standard input is not a
 /// terminal, the shell ends at the first error.
@@ -136,6 +136,11 @@ impl Shell {
         line: &str,
         call: &mut impl AsyncFnMut(Box<RawValue>) -> Result<(), Error>,
     ) -> Result<bool, Error> {
+        if line.trim_start().starts_with('{') {
+            self.check_and_call(UncheckedRequest::from_json(line)?, call)
+                .await?;
+            return Ok(true);
+        }
         let mut words = words(line)?.into_iter();
         let Some(function) = words.next() else {
             return Ok(true);
@@ -162,10 +167,19 @@ impl Shell {
             list.push(word);
         }
         let request = UncheckedRequest::read(&function, &new, &arguments, None)?;
-        let api = Arc::clone(&self.api);
-        let check = spawn_blocking(move || request.request(&api));
-        call(check.await.map_err(Error::failed)??).await?;
+        self.check_and_call(request, call).await?;
         Ok(true)
+    }
+
+    async fn check_and_call(
+        &self,
+        request: UncheckedRequest,
+        call: &mut impl AsyncFnMut(Box<RawValue>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let api = Arc::clone(&self.api);
+        // The schema of a module may make this long. Meanwhile the user can interrupt it.
+        let check = spawn_blocking(move || request.request(&api));
+        call(check.await.map_err(Error::failed)??).await
     }
 
     /// Returns the functions and the methods, with their names and the schemas of their constructors.

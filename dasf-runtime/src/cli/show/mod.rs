@@ -10,13 +10,13 @@ mod table;
 
 use std::fmt::Write;
 
-use dasf::Series;
-use dasf::cli::printable;
-use dasf::present::{GeoJson, Multiple, Response};
+use dasf_protocol::text::printable;
+use dasf_types::present::Series;
+use dasf_types::present::{GeoJson, Multiple, Response};
 use serde::Deserialize;
 use textwrap::core::display_width;
 
-use dasf::validate::Fields;
+use crate::module::validate::Fields;
 
 /// The most characters of a text of the module in a line.
 const LONGEST_TEXT: usize = 200;
@@ -25,7 +25,7 @@ const MOST_PARTS: usize = 40;
 
 /// Returns a result as text for people, with lines of this width, without the last line break. `None` if
 /// this is a plain value, which is best shown as JSON.
-pub(crate) fn show(json: &str, width: usize) -> Option<String> {
+pub(super) fn show(json: &str, width: usize) -> Option<String> {
     let mut text = match json.trim_start().as_bytes().first()? {
         b'{' => object(json, width)?,
         b'"' => netcdf::summary(json)?,

@@ -1,19 +1,30 @@
-//! Printing the result of a call or a job.
+//! The form in which commands print results.
 
 use std::io::IsTerminal;
 
 use clap::{Args, ValueEnum};
-use dasf::cli::{Error, Indent, print_result, printable};
+use dasf_protocol::text::printable;
 use serde_json::value::RawValue;
 
-use crate::show::show;
+use super::show::show;
+use super::{Error, Indent, print_result};
 
-/// The form of a result.
-#[derive(Debug, Args)]
-pub(crate) struct Output {
+/// The options for the form of a result: `--raw`, `--format` and `--indent`.
+///
+/// ```
+/// use dasf_runtime::cli::ResultForm;
+/// use serde_json::value::to_raw_value;
+///
+/// ResultForm::default().print(&*to_raw_value(&5)?)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default, Args)]
+#[group(skip)] // a group has the name of its struct, and a program may have one of that name
+#[non_exhaustive]
+pub struct ResultForm {
     /// Print a string result without quotes
     #[arg(short, long)]
-    pub(crate) raw: bool,
+    pub raw: bool,
 
     /// Print the result as JSON, or as text: plots, tables and summaries of results that have them
     /// [default: text on a terminal without --raw and --indent, otherwise json]
@@ -33,12 +44,12 @@ enum Format {
     Text,
 }
 
-impl Output {
+impl ResultForm {
     /// Prints a result on standard output.
     ///
     /// # Errors
     /// The same as [`print_result`].
-    pub(crate) fn print(&self, result: &RawValue) -> Result<(), Error> {
+    pub fn print(&self, result: &RawValue) -> Result<(), Error> {
         if let Some(text) = self.text(result) {
             return print_result(&text);
         }

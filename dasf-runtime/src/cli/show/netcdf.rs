@@ -1,6 +1,6 @@
 //! Summaries of arrays and datasets.
 
-use dasf::netcdf::{Attribute, Attributes, DataArray, Dataset, Values, Variable};
+use dasf_types::netcdf::{Attribute, Attributes, DataArray, Dataset, Values, Variable};
 
 use super::{MOST_PARTS, Statistics, cut, line, short};
 
@@ -24,7 +24,7 @@ pub(super) fn summary(json: &str) -> Option<String> {
     match serde_json::from_str::<Dataset>(json) {
         Ok(dataset) => Some(of_dataset(&dataset)),
         Err(error) => {
-            let bytes: dasf::Base64 = serde_json::from_str(json).ok()?;
+            let bytes: dasf_types::Base64 = serde_json::from_str(json).ok()?;
             let reason = line(&error.to_string());
             Some(format!("NetCDF file of {} bytes: {reason}\n", bytes.len()))
         }
@@ -134,7 +134,7 @@ fn values(values: &Values) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::show::show;
+    use crate::cli::show::show;
     use chrono::NaiveDate;
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use dasf::present::GeoJson;
+use dasf_types::present::GeoJson;
 
 use super::{MOST_PARTS, Statistics, line, short};
 
@@ -69,7 +69,7 @@ pub(super) fn summary(map: &GeoJson) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dasf::present::{Feature, Geometry};
+    use dasf_types::present::{Feature, Geometry};
 
     #[test]
     fn features_are_counted() {

@@ -1,7 +1,7 @@
 //! Plots of Unicode blocks.
 
-use dasf::Series;
-use dasf::present::{Column, Index, IndexValues};
+use dasf_types::present::Series;
+use dasf_types::present::{Column, Index, IndexValues};
 use textwrap::core::display_width;
 
 use super::{MOST_PARTS, Statistics, line, short};
@@ -138,7 +138,7 @@ fn ends(index: &Index) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use dasf::present::Timestamp;
+    use dasf_types::present::Timestamp;
 
     fn series(values: &[f64]) -> Series {
         let days = (0..).map(|day: i64| Timestamp::from_unix(day * 86_400, 0));

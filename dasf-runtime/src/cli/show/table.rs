@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 use textwrap::core::display_width;
 
 use super::cut;
-use dasf::validate::Fields;
+use crate::module::validate::Fields;
 
 /// The most rows. Of a longer table, the first and the last ones are shown.
 const MOST_ROWS: usize = 40;
@@ -134,7 +134,7 @@ fn text(value: &RawValue) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::show::show;
+    use crate::cli::show::show;
     use serde_json::{Value, json};
 
     fn shown(rows: &[Value], width: usize) -> String {
