@@ -83,27 +83,27 @@ fn calls_have_the_results_of_the_shell_of_python() {
 fn a_terminal_completes_interrupts_and_remembers() {
     let home = tempfile::tempdir().unwrap();
     let program = format!("{} shell", reference_program().display());
-    let terminal = Terminal::start(home.path(), &program);
-    terminal.until("test-topic>");
+    let terminal = Terminal::start_line(home.path(), &program);
+    terminal.until_shown("test-topic>");
     terminal.press(&["ad", "Tab"]);
-    terminal.until("test-topic> add");
+    terminal.until_shown("test-topic> add");
     terminal.press(&["a=4", "Enter"]);
-    terminal.until("> add a=4\n6\n");
+    terminal.until_shown("> add a=4\n6\n");
     terminal.press(&["hello name=Ada lang=", "Tab", "Tab"]);
-    terminal.until("en   de");
+    terminal.until_shown("en   de");
     terminal.press(&["de", "Enter"]);
-    terminal.until("\"Hallo Ada\"\n");
+    terminal.until_shown("\"Hallo Ada\"\n");
     terminal.press(&[" echo data=secret", "Enter"]);
-    terminal.until("\"secret\"\n");
+    terminal.until_shown("\"secret\"\n");
     terminal.press(&["slow n=100000", "Enter"]);
-    terminal.until(" % ");
+    terminal.until_shown(" % ");
     terminal.press(&["C-c"]);
-    let screen = terminal.until("error: interrupted\n");
+    let screen = terminal.until_shown("error: interrupted\n");
     assert!(!screen.contains(" % "), "the bar remains in\n{screen}");
     terminal.press(&["nope", "Enter"]);
-    terminal.until("error: the module has no function \"nope\"; did you mean \"none\"?\n");
+    terminal.until_shown("error: the module has no function \"nope\"; did you mean \"none\"?\n");
     terminal.press(&["C-d"]);
-    terminal.until("\nend\n");
+    terminal.until_shown("\nend\n");
 
     let history = home.path().join("dasf/shell_history");
     #[cfg(unix)]
@@ -119,8 +119,8 @@ fn a_terminal_completes_interrupts_and_remembers() {
     );
 
     // The next shell has the history of this one.
-    let terminal = Terminal::start(home.path(), &program);
-    terminal.until("test-topic>");
+    let terminal = Terminal::start_line(home.path(), &program);
+    terminal.until_shown("test-topic>");
     terminal.press(&["Up", "Up", "Up", "Up", "Enter"]);
-    terminal.until("test-topic> add a=4\n6\n");
+    terminal.until_shown("test-topic> add a=4\n6\n");
 }

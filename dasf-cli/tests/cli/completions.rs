@@ -4,9 +4,9 @@ use std::path::Path;
 use std::process::Command;
 
 use dasf_examples::{arithmetic, reference};
+use dasf_test_support::terminal::Terminal;
 
 use crate::support::Stage;
-use crate::terminal::Terminal;
 
 /// A function whose arguments have few values.
 #[dasf::module(main = false, topic = "choices")]
@@ -66,7 +66,7 @@ fn shell(stage: &Stage, shell: &str) -> Terminal {
         .env("XDG_CONFIG_HOME", home);
     command.env("DE_BACKEND_WEBSOCKET_URL", "");
     let terminal = Terminal::start(&command, 110, 30);
-    terminal.until("a prompt", |screen| screen.trim() == "$");
+    terminal.until("there is a prompt", |screen| screen.trim() == "$");
     terminal
 }
 
@@ -78,7 +78,7 @@ fn complete(terminal: &Terminal, typed: &str, completed: &str) {
     terminal.until_shown(completed);
     terminal.press(&["C-u"]);
     terminal.press(&["C-l"]);
-    terminal.until("an empty line", |screen| screen.trim() == "$");
+    terminal.until("the line is empty", |screen| screen.trim() == "$");
 }
 
 /// Completes every kind of word.

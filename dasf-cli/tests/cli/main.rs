@@ -10,7 +10,6 @@ mod jobs;
 mod proxy;
 mod scripted_modules;
 mod support;
-mod terminal;
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;

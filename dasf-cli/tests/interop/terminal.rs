@@ -68,31 +68,31 @@ async fn a_shell_completes_plots_and_interrupts() {
         let place = format!("-t gauges --websocket-url {url}");
         let home = tempfile::tempdir().unwrap();
         let line = format!("{dasf} shell {place}; {dasf} call {place} levels");
-        let terminal = Terminal::start(home.path(), &line);
-        terminal.until("gauges>");
+        let terminal = Terminal::start_line(home.path(), &line);
+        terminal.until_shown("gauges>");
         terminal.press(&["le", "Tab", "Enter"]);
-        let screen = terminal.until("level: 24 values, 0 to 2.3, mean 1.15");
+        let screen = terminal.until_shown("level: 24 values, 0 to 2.3, mean 1.15");
         assert!(screen.contains('█'), "{screen}");
         terminal.press(&["title", "Enter"]);
-        terminal.until(r#""\u001b]2;owned\u0007""#);
+        terminal.until_shown(r#""\u001b]2;owned\u0007""#);
         terminal.press(&["broken", "Enter"]);
-        terminal.until("error: ");
+        terminal.until_shown("error: ");
         terminal.press(&["help", "Enter"]);
-        terminal.until("help NAME shows one function");
+        terminal.until_shown("help NAME shows one function");
 
         terminal.press(&["C-l", "wait", "Enter"]);
-        let screen = terminal.until(" 25 % ");
+        let screen = terminal.until_shown(" 25 % ");
         assert!(screen.contains("━━━━━━╸───"), "{screen}");
-        terminal.until("waiting");
+        terminal.until_shown("waiting");
         terminal.press(&["C-c"]);
-        let screen = terminal.until("error: interrupted\n");
+        let screen = terminal.until_shown("error: interrupted\n");
         assert!(!screen.contains(" % "), "the bar remains in\n{screen}");
-        let title = terminal.tmux(&["display-message", "-p", "#{pane_title}"]);
+        let title = terminal.title();
         assert!(!title.contains("owned"), "{title}");
 
         // The command after it plots, too.
         terminal.press(&["C-l", "C-d"]);
-        let screen = terminal.until("\nend\n");
+        let screen = terminal.until_shown("\nend\n");
         assert!(screen.contains("level: 24 values"), "{screen}");
     };
     tokio::task::spawn_blocking(use_terminal).await.unwrap();
