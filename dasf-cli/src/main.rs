@@ -14,6 +14,7 @@ mod job;
 mod job_list;
 mod jobs;
 mod list;
+mod new;
 mod options;
 mod ping;
 mod shell;
@@ -50,7 +51,10 @@ fn run() -> Result<(), Error> {
     };
     let given = context::given(&matches);
     let mut origin = context::origin(&matches);
-    let is_local = matches!(matches.subcommand_name(), Some("completions" | "context"));
+    let is_local = matches!(
+        matches.subcommand_name(),
+        Some("completions" | "context" | "new")
+    );
     if !is_local && let Some(applied) = context::applied(&matches, &words)? {
         origin = format!("from the context {}", applied.name);
         match cli::matches(applied.command, applied.words)? {
@@ -77,6 +81,7 @@ fn run() -> Result<(), Error> {
         Command::Forget(options) => job::forget(connection, options),
         Command::Gateway(options) => gateway::run(connection, options),
         Command::Doctor(_) => doctor::run(connection, &origin),
+        Command::New(options) => new::run(options),
         Command::Completions(options) => completion::run(options),
         Command::Context(command) => context::run(given, command),
         Command::Generate(options) => generate::run(connection, options),

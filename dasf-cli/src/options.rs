@@ -8,6 +8,7 @@ use crate::completion::Completions;
 use crate::context::ContextCommand;
 use crate::contexts;
 use crate::doctor::Doctor;
+use crate::new::New;
 
 /// The id of the option `--context`.
 pub(crate) const CONTEXT: &str = "context";
@@ -107,6 +108,8 @@ $id is what 'dasf submit' printed. A function that runs is not told; use 'dasf c
     /// Save, use and list connections: named addresses and tokens
     #[command(subcommand)]
     Context(ContextCommand),
+    /// Write the files of a new module, with tests, a unit of systemd and a container file
+    New(New),
     /// Print the script that completes command lines in a shell
     Completions(Completions),
     /// Generate a typed client in Rust, Python or TypeScript

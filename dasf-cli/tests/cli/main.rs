@@ -7,6 +7,7 @@ mod completions;
 mod contexts;
 mod doctor;
 mod jobs;
+mod new;
 mod proxy;
 mod scripted_modules;
 mod support;
@@ -59,6 +60,7 @@ fn help_has_examples() {
         "result",
         "cancel",
         "forget",
+        "new",
         "doctor",
         "generate",
         "completions",
