@@ -232,13 +232,15 @@ pub(crate) struct Api {
 Examples:
   dasf call -t arithmetic add a=1 b=5
   dasf call -t arithmetic Greeter.greet name=Ada --new greeting=Yo
-  dasf call -t geometry area points='[{\"x\": 1}, {\"x\": 2}]'
+  dasf call -t geometry area points='[{x: 1}, {x: 2}]'
+  dasf call -t arithmetic mean values=1,2,3
   dasf call -t geometry area points=@points.json
   dasf call -t geometry area --json '{\"points\": [], \"scale\": 2}'
   dasf call -t texts count text=@- < letter.txt
 
 dasf sends VALUE as JSON if the argument accepts that JSON, and otherwise as a string. So a=1 is a number and \
-name=Ada a string; name=123 is a string if the argument is one. Write a string that begins with @ in double \
+name=Ada a string; name=123 is a string if the argument is one. If the argument accepts neither, VALUE is YAML, or \
+the items of a list: point='{lon: 1, lat: 2}' and values=1,2,3. Write a string that begins with @ in double \
 quotes: name='\"@home\"'.")]
 pub(crate) struct Call {
     #[command(flatten)]

@@ -791,3 +791,34 @@ fn a_client_is_written_and_checked() {
         "{line}"
     );
 }
+
+#[test]
+fn values_are_yaml_where_a_text_is_not_accepted() {
+    let stage = stage();
+    let file = stage.file("points.yaml", "- x: 1\n- x: 2\n");
+    let from_file = format!("points=@{file}");
+    for points in [
+        "points=[{x: 1}, {x: 2}]",
+        "points=[{\"x\": 1}, {\"x\": 2}]",
+        &from_file,
+    ] {
+        let area = ["call", "-t", "reference", "area", points, "scale=0.5"];
+        assert_eq!(stage.run(&area).succeeds(), "{\"n\":2.0,\"s\":0.5}\n");
+    }
+    // A text that is accepted stays as it is.
+    let greeting = [
+        "call",
+        "-t",
+        "arithmetic",
+        "Greeter.greet",
+        "name={a: 1}",
+        "--raw",
+    ];
+    assert_eq!(stage.run(&greeting).succeeds(), "Hi {a: 1}\n");
+    let area = ["call", "-t", "reference", "area", "points={x: 1"];
+    let told = stage.run(&area).fails(2);
+    assert!(
+        told.contains("points: \"{x: 1\" is not of type \"array\""),
+        "{told}"
+    );
+}

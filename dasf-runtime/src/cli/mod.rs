@@ -36,6 +36,7 @@
 //! }
 //! ```
 
+mod argument;
 mod command_template;
 mod commands;
 mod connection;

@@ -4,6 +4,7 @@ use dasf_protocol::api_info::{ApiInfo, FunctionInfo};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::argument::argument_value;
 use super::values::{Given, Sources};
 use super::{Error, unknown, unknown_argument};
 use crate::module::Failure;
@@ -308,7 +309,7 @@ impl<'a> Named<'a> {
                 let mut values = Fields::default();
                 for Given { name, text } in texts {
                     check(&name)?;
-                    let value = self.parameters.value_of(&name, &text);
+                    let value = argument_value(&self.parameters, &name, &text);
                     values.0.push((name, value));
                 }
                 Ok(values)

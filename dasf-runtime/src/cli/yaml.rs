@@ -273,6 +273,10 @@ impl Node {
         }
     }
 
+    pub(super) fn is_scalar(&self) -> bool {
+        matches!(self.content, Content::Scalar(_))
+    }
+
     pub(super) fn is_object(&self) -> bool {
         matches!(self.content, Content::Object(_))
     }
@@ -284,6 +288,16 @@ impl Node {
     pub(super) fn to_json(&self, schema: &Value) -> Result<String, Problem> {
         let mut json = String::new();
         self.write(&[Place::root(schema)], &mut json)?;
+        Ok(json)
+    }
+
+    /// Writes this value as JSON, for a property of a schema.
+    ///
+    /// # Errors
+    /// When JSON has no such value.
+    pub(super) fn property_to_json(&self, schema: &Value, name: &str) -> Result<String, Problem> {
+        let mut json = String::new();
+        self.write(&[Place::property(schema, name)], &mut json)?;
         Ok(json)
     }
 

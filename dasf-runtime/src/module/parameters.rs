@@ -114,7 +114,7 @@ impl Parameters {
     /// assert_eq!(parameters.values_of("names", &["a", "2"]).get(), r#"["a","2"]"#);
     /// ```
     pub fn values_of(&self, name: &str, texts: &[&str]) -> Box<RawValue> {
-        let is_list = takes_lists(&self.schema["properties"][name], &self.schema);
+        let is_list = self.takes_lists(name);
         if let [text] = texts {
             let value = self.value_of(name, text);
             if !is_list || self.accepts(name, &value) {
@@ -136,8 +136,13 @@ impl Parameters {
         }
     }
 
+    /// Returns whether an argument can be a list.
+    pub(crate) fn takes_lists(&self, name: &str) -> bool {
+        takes_lists(&self.schema["properties"][name], &self.schema)
+    }
+
     /// Returns whether the schema accepts a value of an argument.
-    fn accepts(&self, name: &str, value: &RawValue) -> bool {
+    pub(crate) fn accepts(&self, name: &str, value: &RawValue) -> bool {
         let value: Option<Value> = serde_json::from_str(value.get()).ok();
         let accepted = self.each().zip(value);
         accepted.is_some_and(|(each, value)| each.accepts(&json!({name: value})))

@@ -115,6 +115,14 @@ impl<'a> Place<'a> {
         }
     }
 
+    /// Returns the place of a property of the document.
+    pub(crate) fn property(document: &'a Value, name: &str) -> Self {
+        Self {
+            document,
+            schema: &document["properties"][name],
+        }
+    }
+
     fn at(&self, schema: &'a Value) -> Self {
         Self {
             document: self.document,
