@@ -18,12 +18,17 @@
 // Some parts of the transport serve only modules, only callers, or only MQTT. With all features, the
 // compiler finds what is unused.
 #![cfg_attr(
-    not(all(feature = "cli", feature = "mqtt")),
+    not(all(feature = "cli", feature = "mqtt", feature = "status")),
     allow(dead_code, unreachable_pub, unused_imports)
 )]
 // The documentation describes all features.
 #![cfg_attr(
-    not(all(feature = "cli", feature = "mqtt", feature = "progress-bars")),
+    not(all(
+        feature = "cli",
+        feature = "mqtt",
+        feature = "progress-bars",
+        feature = "status"
+    )),
     allow(rustdoc::broken_intra_doc_links)
 )]
 

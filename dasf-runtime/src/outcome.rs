@@ -52,7 +52,7 @@ const OVERFLOW: &str = "request rejected due to queue overflow, try again later"
 const NOT_ALLOWED: &str = "not_allowed";
 
 impl FailureKind {
-    const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 6] = [
         Self::Validation,
         Self::NotAllowed,
         Self::Execution,

@@ -2,6 +2,7 @@
 
 use dasf::HostOptions;
 use dasf_examples::reference;
+use dasf_test_support::page::get;
 use dasf_test_support::{listen_at, soon};
 use serde_json::{Value, json};
 
@@ -9,7 +10,6 @@ use crate::brokers::django::Django;
 use crate::brokers::embedded::Embedded;
 use crate::brokers::{Process, Role};
 use crate::python;
-use crate::web::get;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_metrics_are_read_by_prometheus() {
@@ -35,9 +35,59 @@ async fn the_metrics_are_read_by_prometheus() {
     }
     let published = &families["dasf_broker_messages_published"]["samples"];
     assert_eq!(
-        published["dasf_broker_messages_published_total"],
-        json!([{}, 0])
+        *published,
+        json!([["dasf_broker_messages_published_total", {}, 0]])
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_numbers_of_a_module_are_read_by_prometheus() {
+    let broker = Embedded::start().await;
+    let options = HostOptions::default().status_addr(([127, 0, 0, 1], 0).into());
+    let address = broker.address_for(Role::Module);
+    let host = listen_at(address, "seen", reference::module().unwrap(), options).await;
+    let builder = dasf::Caller::builder("seen").address(broker.address_for(Role::Caller));
+    let client = builder.connect().await.unwrap();
+    for (request, is_answered) in [
+        (json!({"func_name": "add", "a": 1}), true),
+        (json!({"func_name": "add", "a": "x"}), false),
+        (json!({"func_name": "fail", "msg": "no"}), false),
+    ] {
+        assert_eq!(client.call(&request).await.is_ok(), is_answered);
+    }
+    let port = host.status_addr().unwrap().port();
+    let (status, page) = get(port, "/metrics").await;
+    assert_eq!(status, 200, "{page}");
+    let families: Value = serde_json::from_str(&python::run("metrics.py", &[], &page)).unwrap();
+    let family = |name: &str| &families[format!("dasf_module_{name}")];
+    let samples = |name| family(name)["samples"].as_array().unwrap();
+    assert_eq!(family("calls")["type"], "counter");
+    for (function, outcome) in [
+        ("add", "answered"),
+        ("", "validation"),
+        ("fail", "execution"),
+    ] {
+        let labels = json!({"function": function, "outcome": outcome});
+        let sample = json!(["dasf_module_calls_total", labels, 1]);
+        assert!(samples("calls").contains(&sample), "{sample}: {families}");
+    }
+    assert_eq!(family("call_seconds")["type"], "histogram");
+    let labels = json!({"function": "add"});
+    let count = json!(["dasf_module_call_seconds_count", labels, 1]);
+    assert!(samples("call_seconds").contains(&count), "{families}");
+    assert_eq!(family("results_bytes")["unit"], "bytes");
+    assert_eq!(
+        *family("connected"),
+        json!({
+            "type": "gauge", "unit": "", "samples": [["dasf_module_connected", {}, 1]],
+        })
+    );
+    let build = &samples("build")[0];
+    assert_eq!(
+        (&build[0], &build[1]["topic"]),
+        (&json!("dasf_module_build_info"), &json!("seen"))
+    );
+    host.shutdown().await;
 }
 
 /// The status page of a broker: the answers to a request for the status, and to a ping.

@@ -1,8 +1,6 @@
 //! The web component and its TypeScript client in a real browser, and the pages of Django.
 
 use std::fs;
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -11,6 +9,7 @@ use std::time::{Duration, Instant};
 use dasf::HostOptions;
 use dasf_examples::reference;
 use dasf_test_support::listen_at;
+use dasf_test_support::page::get;
 use serde_json::{Map, Value, json};
 
 use crate::brokers::django::Django;
@@ -302,24 +301,6 @@ async fn stored_api_info(django: &Arc<Django>, topic: &str) -> Value {
         assert!(start.elapsed() < PATIENCE, "nothing is stored of {topic}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-}
-
-/// Returns the status and the text of a page of a broker on this machine.
-pub(crate) async fn get(port: u16, path: &str) -> (u16, String) {
-    let address = ("127.0.0.1", port);
-    // Without keep-alive, the response ends with the connection.
-    let request = format!("GET {path} HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n");
-    let answer = tokio::task::spawn_blocking(move || {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    });
-    let answer = answer.await.unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    let status = head.split(' ').nth(1).unwrap();
-    (status.parse().unwrap(), body.to_owned())
 }
 
 /// Returns the folder with the npm packages.

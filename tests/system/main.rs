@@ -34,6 +34,7 @@ mod replay;
 mod requests;
 mod rights;
 mod schema;
+mod status;
 mod timeouts;
 mod types;
 mod unknown_arguments;

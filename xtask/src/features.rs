@@ -6,12 +6,13 @@ use std::process::Command;
 use crate::steps::{cargo, root, succeed};
 
 /// A package, and the features with which it must compile without a warning.
-const COMBINATIONS: [(&str, &str); 7] = [
+const COMBINATIONS: [(&str, &str); 8] = [
     ("dasf-test-features", "client"),
     ("dasf-test-features", "client,tls"),
     ("dasf-test-features", "module"),
     ("dasf-test-features", "client,module"),
     ("dasf", "cli"),
+    ("dasf", "status"),
     ("dasf-broker", ""),
     ("dasf-broker", "jwt"),
 ];

@@ -1,6 +1,7 @@
 //! A module as a service: the form of its log, and its log file.
 
 use dasf::Caller;
+use dasf_test_support::page::get_now;
 use serde_json::{Value, json};
 
 use crate::{Listening, REFERENCE, broker, command, error_line, reference};
@@ -63,6 +64,26 @@ fn the_log_is_json_for_programs_that_read_it() {
     let failure = of("request failed")["fields"]["failure"].as_str().unwrap();
     assert!(failure.contains("]0;title"), "{failure}");
     assert!(!failure.contains('\u{1b}'), "{failure:?}");
+}
+
+#[test]
+fn the_health_of_a_module_is_served_at_its_status_address() {
+    let (_runtime, broker) = broker(None);
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let mut module = command(REFERENCE, &["-t", "watched", "listen"]);
+    module.env("DE_BACKEND_WEBSOCKET_URL", broker.url());
+    module.env("DE_BACKEND_STATUS_ADDR", port.to_string());
+    let module = Listening::start(module);
+    assert_eq!(get_now(port, "/health"), (200, "ok\n".to_owned()));
+    assert_eq!(get_now(port, "/metrics").0, 200);
+    let (code, log) = module.stop("-TERM");
+    assert_eq!(code, Some(0), "{log}");
+    let output = reference(&["--status-addr", "here", "listen"]);
+    let error = error_line(&output, 2);
+    assert!(error.contains("use a port or ADDRESS:PORT"), "{error}");
 }
 
 #[test]

@@ -214,6 +214,8 @@ async fn listen(cli: &Cli, module: Module, log_file: Option<&LogFile>) -> Result
         StartError::Connect(error) => cli.connection.with_advice(&error),
         StartError::Options(error) => Error::usage(error),
         error @ StartError::Thread(_) => Error::failed(error),
+        #[cfg(feature = "status")]
+        error @ StartError::Status { .. } => Error::failed(error),
     })?;
     tracing::info!(
         module = name,

@@ -479,7 +479,13 @@ mod tests {
             .unwrap();
         let (table, _) = table.split_once("\n#").unwrap();
         // These options are for other brokers, or not for a broker.
-        let others = ["description", "websocket-url", "mqtt-url", "mqtt-user"];
+        let others = [
+            "description",
+            "websocket-url",
+            "mqtt-url",
+            "mqtt-user",
+            "status-addr",
+        ];
         let log = ["debug", "log-level", "log-format", "log-file"];
         let command = <crate::cli::options::Cli as clap::CommandFactory>::command();
         for option in command.get_opts().filter_map(clap::Arg::get_long) {

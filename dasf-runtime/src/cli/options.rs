@@ -1,6 +1,7 @@
 //! The command line of a module.
 
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use clap::builder::{EnumValueParser, StringValueParser};
@@ -42,6 +43,9 @@ pub(super) struct Cli {
 
     #[command(flatten)]
     pub(super) limits: Limits,
+
+    #[command(flatten)]
+    pub(super) watching: Watching,
 
     #[command(flatten)]
     pub(super) logging: Logging,
@@ -219,6 +223,31 @@ pub(super) struct Limits {
     drain_timeout: u64,
 }
 
+/// What others may see of the module.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Watching")]
+pub(super) struct Watching {
+    /// Serve GET /health and GET /metrics, for Prometheus, at this address; a port alone is one of 127.0.0.1
+    // Without the feature, the option exists for its error.
+    #[arg(
+        long,
+        global = true,
+        hide = cfg!(not(feature = "status")),
+        env = "DE_BACKEND_STATUS_ADDR",
+        value_name = "ADDRESS",
+        value_parser = OneLine(status_addr)
+    )]
+    status_addr: Option<SocketAddr>,
+}
+
+fn status_addr(text: &str) -> Result<SocketAddr, &'static str> {
+    let port = text
+        .parse()
+        .map(|port: u16| (Ipv4Addr::LOCALHOST, port).into());
+    let advice = "use a port or ADDRESS:PORT, for example 9464, 0.0.0.0:9464 or [::1]:9464";
+    port.or_else(|_| text.parse()).map_err(|_| advice)
+}
+
 fn at_least_one(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(0) => Err("must be at least 1".to_owned()),
@@ -274,6 +303,13 @@ impl Cli {
             max_deaths,
         } = &self.sharing;
         let group = group.as_deref().map(str::parse).transpose();
+        #[cfg(not(feature = "status"))]
+        if self.watching.status_addr.is_some() {
+            return Err(Error::usage(
+                "this program is built without the feature \"status\", which --status-addr needs; add it to the crate \
+                 dasf in Cargo.toml",
+            ));
+        }
         Ok(HostOptions {
             group: group.map_err(Error::usage)?,
             acknowledge: match ack {
@@ -282,6 +318,8 @@ impl Cli {
             },
             receiver_queue_size: *receiver_queue_size,
             max_deaths: *max_deaths,
+            #[cfg(feature = "status")]
+            status_addr: self.watching.status_addr,
             ..self.limits.host_options()
         })
     }
@@ -424,6 +462,28 @@ mod tests {
         assert_eq!(attribute.group.unwrap().as_str(), "of-attribute");
         let error = options(&WITH_TOPIC, "--group a/b listen").unwrap_err();
         assert!(matches!(error, Error::Usage(_)), "{error}");
+    }
+
+    #[cfg(feature = "status")]
+    #[test]
+    fn a_port_alone_is_one_of_this_machine() {
+        let address = |line: &str| {
+            let options = read(&WITH_TOPIC, line)?.host_options()?;
+            Ok::<_, Error>(options.status_addr.map(|it| it.to_string()))
+        };
+        for (given, expected) in [
+            ("9464", "127.0.0.1:9464"),
+            ("0.0.0.0:9464", "0.0.0.0:9464"),
+            ("[::1]:0", "[::1]:0"),
+        ] {
+            let read = address(&format!("--status-addr {given} listen")).unwrap();
+            assert_eq!(read.as_deref(), Some(expected));
+        }
+        assert_eq!(address("listen").unwrap(), None);
+        for wrong in ["65536", "localhost", ":9464", "example.org:9464"] {
+            let error = address(&format!("--status-addr {wrong} listen")).unwrap_err();
+            assert!(matches!(error, Error::Usage(_)), "{error}");
+        }
     }
 
     #[test]

@@ -111,6 +111,18 @@ impl Budget {
     }
 
     /// Returns the bytes of all callers.
+    #[cfg(feature = "status")]
+    pub(super) fn held_bytes(&self) -> usize {
+        self.lock().total
+    }
+
+    /// Returns the limit for all callers together, in bytes.
+    #[cfg(feature = "status")]
+    pub(super) fn limit(&self) -> usize {
+        self.0.limit
+    }
+
+    /// Returns the bytes of all callers, which are those of each one together.
     #[cfg(test)]
     pub(super) fn total(&self) -> usize {
         let held = self.lock();

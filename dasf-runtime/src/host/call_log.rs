@@ -1,4 +1,5 @@
-//! The log of calls: a line for each call, and a sum where there are too many.
+//! The log of calls: a line for each call, and a sum where there are too many. If somebody watches the module,
+//! also the numbers of calls.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -8,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::time::Instant;
 use tracing::{Level, Span};
 
+use super::counts::{self, Counts};
 use crate::module::{Failure, Output};
 
 /// The largest number of lines in an interval. Callers decide how many calls there are, and to write
@@ -17,12 +19,13 @@ const MAX_LINES: u64 = 100;
 /// After this time, a line tells how many calls have no line of their own.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The target of the lines, by which a filter finds them.
-pub(super) const TARGET: &str = module_path!();
-
-/// Logs the ends of calls. Clones share the interval.
-#[derive(Debug, Clone, Default)]
-pub(super) struct CallLog(Arc<Interval>);
+/// Logs and counts the ends of calls. Clones share the interval and the counts.
+#[derive(Debug, Clone)]
+pub(super) struct CallLog {
+    interval: Arc<Interval>,
+    /// `None` if nobody watches the module.
+    counts: Option<Arc<Counts>>,
+}
 
 /// The calls that have ended in the current interval.
 #[derive(Debug, Default)]
@@ -33,22 +36,52 @@ struct Interval {
 }
 
 impl CallLog {
-    /// Logs the end of a call. The first call of an interval starts a task on the runtime that ends
-    /// the interval.
+    pub(super) fn new(counts: Option<Arc<Counts>>) -> Self {
+        Self {
+            interval: Arc::default(),
+            counts,
+        }
+    }
+
+    /// Returns the numbers of calls, if somebody watches the module.
+    #[cfg(feature = "status")]
+    pub(super) fn counts(&self) -> Option<Arc<Counts>> {
+        self.counts.clone()
+    }
+
+    /// Returns whether the time of a call is of use.
+    pub(super) fn needs_time(&self) -> bool {
+        self.counts.is_some() || tracing::enabled!(Level::INFO)
+    }
+
+    /// Counts a request that is refused before it is known which function it calls.
+    pub(super) fn refused(&self, failure: &Failure) {
+        if let Some(counts) = &self.counts {
+            counts.end(counts::UNKNOWN, None, Err(failure));
+        }
+    }
+
+    /// Logs the end of a call of the function with this number. The first call of an interval starts a task on
+    /// the runtime that ends the interval.
     pub(super) fn end(
         &self,
         runtime: &Handle,
         span: &Span,
+        number: u16,
         begun: Option<Instant>,
         outcome: Result<&Output, &Failure>,
     ) {
+        let time = || begun.map(|begun| begun.elapsed());
+        if let Some(counts) = &self.counts {
+            counts.end(number, time(), outcome);
+        }
         if !tracing::enabled!(Level::INFO) {
             return;
         }
-        let before = self.0.ended.fetch_add(1, Ordering::Relaxed);
+        let before = self.interval.ended.fetch_add(1, Ordering::Relaxed);
         if before >= MAX_LINES {
             let failed = u64::from(outcome.is_err());
-            self.0.failed.fetch_add(failed, Ordering::Relaxed);
+            self.interval.failed.fetch_add(failed, Ordering::Relaxed);
             return;
         }
         if before == 0 {
@@ -58,7 +91,7 @@ impl CallLog {
                 log.sum_up();
             });
         }
-        let milliseconds = begun.map(|begun| begun.elapsed().as_millis());
+        let milliseconds = time().map(|time| time.as_millis());
         span.in_scope(|| match outcome {
             Ok(output) => {
                 let bytes = output.0.len();
@@ -76,8 +109,8 @@ impl CallLog {
 
     /// Ends the interval, and logs how many of its calls have no line.
     pub(super) fn sum_up(&self) {
-        let ended = self.0.ended.swap(0, Ordering::Relaxed);
-        let failed = self.0.failed.swap(0, Ordering::Relaxed);
+        let ended = self.interval.ended.swap(0, Ordering::Relaxed);
+        let failed = self.interval.failed.swap(0, Ordering::Relaxed);
         if let Some(others @ 1..) = ended.checked_sub(MAX_LINES) {
             let answered = others.saturating_sub(failed);
             tracing::info!(answered, failed, "further calls in the last second");

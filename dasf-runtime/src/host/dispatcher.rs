@@ -72,6 +72,12 @@ impl Dispatcher {
         Arc::clone(&self.executor)
     }
 
+    /// Returns the permits of the accepted calls without a response.
+    #[cfg(feature = "status")]
+    pub(super) fn admission(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.admission)
+    }
+
     pub(super) async fn run(mut self, mut subscriber: Subscriber, stop: CancellationToken) {
         let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -283,6 +289,7 @@ impl Dispatcher {
                 "request rejected: the queue is full"
             );
             let failure = Failure::overflow();
+            self.executor.call_log.refused(&failure);
             let answer = Arc::new(Answer::failure(&failure));
             message.join(self.executor.recent.answered(ticket, &answer));
             self.executor.outbox.try_send_failure(&reply, &failure);
@@ -449,6 +456,7 @@ impl Dispatcher {
             failure = failure.to_string(),
             "request rejected"
         );
+        self.executor.call_log.refused(failure);
         self.executor.outbox.try_send_failure(reply, failure);
         messages.acknowledge().await;
     }

@@ -6,6 +6,7 @@ mod answers;
 mod budget;
 mod call_log;
 mod clock_probe;
+mod counts;
 mod dispatcher;
 mod duplicates;
 mod executor;
@@ -23,10 +24,14 @@ mod reply_to;
 #[cfg(test)]
 mod scripted;
 mod search;
+#[cfg(feature = "status")]
+mod status;
 mod thread_watch;
 mod worker_pool;
 
 use std::io;
+#[cfg(feature = "status")]
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use dasf_protocol::api_info::{ApiInfo, extension};
@@ -45,6 +50,8 @@ use dispatcher::Dispatcher;
 use executor::Executor;
 use host_thread::HostThread;
 use search::{OwnPings, Search};
+#[cfg(feature = "status")]
+use status::{Status, StatusPort};
 
 /// How long the host, when it stops, waits until the last acknowledgements and responses are sent.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -70,6 +77,8 @@ pub struct Host {
     /// Notified when the host has ended; `None` after that.
     end: Option<oneshot::Receiver<()>>,
     search: Search,
+    #[cfg(feature = "status")]
+    status_addr: Option<SocketAddr>,
     #[cfg(feature = "cli")]
     connections: tokio::runtime::Handle,
 }
@@ -87,6 +96,17 @@ pub enum StartError {
     /// The operating system does not start the thread of the host.
     #[error("the thread of the module host does not start: {0}")]
     Thread(#[source] io::Error),
+    /// The address for the status cannot be used.
+    #[cfg(feature = "status")]
+    #[error(
+        "the status address {address} cannot be used: {source}; choose another port, or port 0 for any"
+    )]
+    Status {
+        /// The address of the [options](HostOptions::status_addr).
+        address: SocketAddr,
+        /// The error of the operating system.
+        source: io::Error,
+    },
 }
 
 impl Host {
@@ -105,6 +125,8 @@ impl Host {
         options: HostOptions,
     ) -> Result<Self, StartError> {
         let options = options.checked()?;
+        #[cfg(feature = "status")]
+        let status_port = options.status_addr.map(StatusPort::open).transpose()?;
         let thread = HostThread::start().map_err(StartError::Thread)?;
         let transport = address.open(thread.runtime.clone());
         let group = options.group.as_ref().map(Subscription::as_str);
@@ -132,7 +154,23 @@ impl Host {
             options.group.is_some(),
         );
         let executor = Executor::new(module, topic, transport, own_pings, &options);
+        #[cfg(feature = "status")]
+        let (counts, queue_size) = (executor.call_log.counts(), options.queue_size);
         let dispatcher = Dispatcher::new(executor, options);
+        #[cfg(feature = "status")]
+        let status_addr = status_port.as_ref().map(|port| port.address);
+        #[cfg(feature = "status")]
+        if let Some((port, counts)) = status_port.zip(counts) {
+            let status = Status {
+                executor: dispatcher.executor(),
+                counts,
+                admission: dispatcher.admission(),
+                queue_size,
+                state: subscriber.state(),
+                stop: stop.clone(),
+            };
+            port.serve(&thread.runtime, status)?;
+        }
         #[cfg(feature = "cli")]
         let connections = thread.runtime.clone();
         let end = Some(thread.run(dispatcher, subscriber, stop.clone()));
@@ -140,9 +178,18 @@ impl Host {
             stop,
             end,
             search,
+            #[cfg(feature = "status")]
+            status_addr,
             #[cfg(feature = "cli")]
             connections,
         })
+    }
+
+    /// Returns the address at which the host serves its health and its numbers, if it [does
+    /// so](HostOptions::status_addr).
+    #[cfg(feature = "status")]
+    pub fn status_addr(&self) -> Option<SocketAddr> {
+        self.status_addr
     }
 
     /// Returns the runtime of the connections, which does no task while the thread of the host hangs.

@@ -1,9 +1,13 @@
 //! The options of a module host.
 
+#[cfg(feature = "status")]
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use dasf_protocol::Subscription;
 
+use super::counts::Counts;
+use crate::module::Module;
 use crate::random;
 use crate::transport::{self, Reading};
 
@@ -105,6 +109,10 @@ pub struct HostOptions {
     pub max_response_topics: usize,
     /// How long accepted calls may continue after the host is stopped; default 30 s.
     pub drain_timeout: Duration,
+    /// The address at which the host serves its [health and its numbers](Self::status_addr) over HTTP; none by
+    /// default.
+    #[cfg(feature = "status")]
+    pub status_addr: Option<SocketAddr>,
 }
 
 /// Options that contradict each other.
@@ -252,6 +260,23 @@ impl HostOptions {
         self
     }
 
+    /// Serves the health and the numbers of the module over HTTP at this address, for programs that watch it.
+    /// Port 0 takes any free port, which [`Host::status_addr`](crate::Host::status_addr) returns.
+    ///
+    /// `GET /health` answers `ok` with the status 200. It answers with the status 503 while the module has no
+    /// connection to the broker, and when it stops. `GET /metrics` answers with the numbers for Prometheus.
+    /// Everybody who reaches the address sees them.
+    ///
+    /// ```
+    /// let options = dasf_runtime::HostOptions::default().status_addr(([127, 0, 0, 1], 9464).into());
+    /// # assert!(options.status_addr.is_some());
+    /// ```
+    #[cfg(feature = "status")]
+    pub fn status_addr(mut self, address: SocketAddr) -> Self {
+        self.status_addr = Some(address);
+        self
+    }
+
     /// Returns how the host reads the topic.
     pub(super) fn reading(&self) -> Reading {
         let reading = match &self.group {
@@ -266,6 +291,15 @@ impl HostOptions {
             max_deaths: self.max_deaths,
             ..reading
         }
+    }
+
+    /// Returns what counts the calls of a module, if somebody may see it.
+    pub(super) fn counts(&self, module: &Module) -> Option<Counts> {
+        #[cfg(feature = "status")]
+        let is_watched = self.status_addr.is_some();
+        #[cfg(not(feature = "status"))]
+        let is_watched = false;
+        is_watched.then(|| Counts::new(module))
     }
 
     /// Returns the number of calls of `async` functions that run at a time.
@@ -351,6 +385,8 @@ impl Default for HostOptions {
             producer_connection_timeout: Duration::from_secs(30),
             max_response_topics: 512,
             drain_timeout: Duration::from_secs(30),
+            #[cfg(feature = "status")]
+            status_addr: None,
         }
     }
 }

@@ -48,6 +48,12 @@ impl<J> QuickCalls<J> {
         !self.lock().is_empty()
     }
 
+    /// Returns the number of calls that wait.
+    #[cfg(feature = "status")]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     /// Removes the oldest call.
     pub(super) fn pop(&self) -> Option<J> {
         self.lock().pop_front()

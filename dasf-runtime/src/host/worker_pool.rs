@@ -50,6 +50,13 @@ pub(super) enum Added {
     NeedsThread,
 }
 
+/// How many jobs there are at one time.
+#[cfg(feature = "status")]
+pub(super) struct PoolLoad {
+    pub(super) running: usize,
+    pub(super) waiting: usize,
+}
+
 impl<J> State<J> {
     /// Returns whether one more job may begin.
     fn has_room(&self, max_running: usize) -> bool {
@@ -222,6 +229,16 @@ impl<J> WorkerPool<J> {
     pub(super) fn position(&self, max: usize, condition: impl Fn(&J) -> bool) -> Option<usize> {
         let state = self.lock();
         state.jobs.iter().take(max).position(condition)
+    }
+
+    /// Returns how many jobs run and wait.
+    #[cfg(feature = "status")]
+    pub(super) fn load(&self) -> PoolLoad {
+        let state = self.lock();
+        PoolLoad {
+            running: state.running,
+            waiting: state.jobs.len() + usize::from(state.alone.is_some()),
+        }
     }
 
     /// Takes the waiting jobs that satisfy a condition.

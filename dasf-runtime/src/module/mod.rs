@@ -316,6 +316,16 @@ impl Module {
         target.run(context, report).await
     }
 
+    /// Returns the number of the last function, or 0 if there is none.
+    pub(crate) fn last_number(&self) -> u16 {
+        let methods = self
+            .classes
+            .values()
+            .flat_map(|class| class.methods.values());
+        let all = self.functions.values().chain(methods);
+        all.map(|it| it.number).max().unwrap_or_default()
+    }
+
     /// Returns the name of the function with this number, with its class.
     pub(crate) fn function_name(&self, number: u16) -> Option<Cow<'static, str>> {
         let functions = self.functions.values().map(|function| ("", function));

@@ -24,6 +24,7 @@
 pub mod brokers;
 pub mod dialog;
 pub mod line;
+pub mod page;
 pub mod peer;
 pub mod process;
 pub mod program;

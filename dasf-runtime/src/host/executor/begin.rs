@@ -6,13 +6,13 @@ use dasf_protocol::Properties;
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
 use tokio::time::Instant;
-use tracing::{Level, Span};
+use tracing::Span;
 
 use super::Executor;
 use super::job::{Call, Job, Ready, Request};
 use crate::context::Context;
 use crate::host::budget::SMALL_PAYLOAD;
-use crate::host::call_log;
+use crate::host::counts;
 use crate::host::job_history::JobHistory;
 use crate::host::redelivery::Attempt;
 use crate::host::reply_to::ReplyTo;
@@ -86,7 +86,7 @@ impl Executor {
             message.acknowledge().await;
         } else if history.is_cancelled {
             let failure = Failure::processing(JOB_CANCELLED);
-            self.log_refusal(&request.call, None, &failure);
+            self.log_refusal(&request.call, counts::UNKNOWN, None, &failure);
             self.finish(request.call, None, Err(failure)).await;
         } else {
             if let Some(checkpoint) = history.checkpoint {
@@ -113,13 +113,12 @@ impl Executor {
         properties: Properties,
         call: Call,
     ) {
-        // The clock is read only for the log.
-        let is_logged = tracing::enabled!(target: call_log::TARGET, Level::INFO);
-        let begun = is_logged.then(Instant::now);
+        // The clock is read only for those who log or count the calls.
+        let begun = self.call_log.needs_time().then(Instant::now);
         let target = match target {
             Ok(target) => target,
             Err(failure) => {
-                self.log_refusal(&call, begun, &failure);
+                self.log_refusal(&call, counts::UNKNOWN, begun, &failure);
                 return self.complete(call, None, Err(failure));
             }
         };
@@ -184,10 +183,17 @@ impl Executor {
         }
     }
 
-    /// Logs the end of a call whose function did not begin.
-    pub(super) fn log_refusal(&self, call: &Call, begun: Option<Instant>, failure: &Failure) {
+    /// Logs the end of a call whose function did not begin, or did not end.
+    pub(super) fn log_refusal(
+        &self,
+        call: &Call,
+        number: u16,
+        begun: Option<Instant>,
+        failure: &Failure,
+    ) {
         let span = self.span(call, None);
-        self.call_log.end(&self.runtime, &span, begun, Err(failure));
+        self.call_log
+            .end(&self.runtime, &span, number, begun, Err(failure));
     }
 
     /// Returns the span of a call, with the name of its function if that is known.

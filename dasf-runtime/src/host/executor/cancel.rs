@@ -96,7 +96,8 @@ impl Executor {
         let is_it = |job: &Job| job.ready.call.ticket == ticket;
         let quick = self.quick.take_waiting(is_it);
         for job in self.pool.take_waiting(is_it).into_iter().chain(quick) {
-            self.end_cancelled_in_task(job.ready.call);
+            let number = job.ready.target.number();
+            self.end_cancelled_in_task(job.ready.call, number);
         }
         if let Some((context, message)) = self.running.cancel(ticket) {
             context.cancel();
@@ -119,11 +120,11 @@ impl Executor {
         self.abandon();
     }
 
-    /// Ends a call for which nobody waits, for this reason, and whose function does not run. Only a job gets
+    /// Ends a call of the function with this number, for which nobody waits for this reason, and which does not run. Only a job gets
     /// a response, because others may read it.
-    pub(super) async fn end_unawaited(&self, mut call: Call, reason: &str) {
+    pub(super) async fn end_unawaited(&self, mut call: Call, number: u16, reason: &str) {
         let failure = Failure::processing(reason);
-        self.log_refusal(&call, None, &failure);
+        self.log_refusal(&call, number, None, &failure);
         if call.reply.is_job {
             // In a box, so that the futures of other calls stay small.
             return Box::pin(self.finish(call, None, Err(failure))).await;
@@ -133,14 +134,14 @@ impl Executor {
     }
 
     /// Ends a call that its caller has cancelled, and whose function does not run.
-    pub(super) async fn end_cancelled(&self, call: Call) {
-        self.end_unawaited(call, CANCELLED).await;
+    pub(super) async fn end_cancelled(&self, call: Call, number: u16) {
+        self.end_unawaited(call, number, CANCELLED).await;
     }
 
-    pub(super) fn end_cancelled_in_task(self: &Arc<Self>, call: Call) {
+    pub(super) fn end_cancelled_in_task(self: &Arc<Self>, call: Call, number: u16) {
         let executor = Arc::clone(self);
         self.runtime
-            .spawn(async move { executor.end_cancelled(call).await });
+            .spawn(async move { executor.end_cancelled(call, number).await });
     }
 
     /// Records that a request has ended without a response, so that it never runs again. Returns the further

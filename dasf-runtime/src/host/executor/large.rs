@@ -8,6 +8,7 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 
 use super::cancel::Interruption;
 use super::{CALLER_S_TIME_OVER, Call, Executor, Request};
+use crate::host::counts;
 use crate::host::inbox::{Fetched, Place};
 use crate::host::reply_to::ReplyTo;
 use crate::module::Failure;
@@ -24,7 +25,7 @@ impl Executor {
             let place = match self.place_to_fetch(&call, &properties) {
                 Ok(place) => place,
                 Err(Some(failure)) => {
-                    self.log_refusal(&call, None, &failure);
+                    self.log_refusal(&call, counts::UNKNOWN, None, &failure);
                     return self.finish(call, None, Err(failure)).await;
                 }
                 Err(None) => return self.leave(call).await,
@@ -32,7 +33,7 @@ impl Executor {
             let fetched = tokio::select! {
                 biased;
                 why = self.interrupted(&call, pending()) => return match why {
-                    Interruption::Cancelled => self.end_cancelled(call).await,
+                    Interruption::Cancelled => self.end_cancelled(call, counts::UNKNOWN).await,
                     Interruption::Aborted | Interruption::Late => self.leave(call).await,
                 },
                 () = self.returning.cancelled(), if self.limit.may_give_back(call.redelivery) => {
@@ -46,7 +47,7 @@ impl Executor {
                     fetched.payload
                 }
                 Err(failure) => {
-                    self.log_refusal(&call, None, &failure);
+                    self.log_refusal(&call, counts::UNKNOWN, None, &failure);
                     return self.finish(call, None, Err(failure)).await;
                 }
             };

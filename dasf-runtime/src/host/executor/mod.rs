@@ -11,6 +11,8 @@ mod run;
 mod standing;
 mod workers;
 
+#[cfg(feature = "status")]
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use dasf_protocol::{Properties, Topic};
@@ -45,6 +47,18 @@ pub(super) use standing::Standing;
 const CALLER_S_TIME_OVER: &str = "the timeout of the caller was over before the call could begin";
 const CALLER_S_TIME_OVER_MEANWHILE: &str =
     "the timeout of the caller was over before the function had returned";
+
+/// How much work a host has at one time.
+#[cfg(feature = "status")]
+pub(super) struct Load {
+    /// The calls whose function runs.
+    pub(super) running: usize,
+    /// The calls whose function waits for its turn.
+    pub(super) waiting: usize,
+    /// The size of the large payloads.
+    pub(super) held_bytes: usize,
+    pub(super) held_bytes_max: usize,
+}
 
 /// The state that all calls of one host share.
 pub(super) struct Executor {
@@ -103,6 +117,7 @@ impl Executor {
         options: &HostOptions,
     ) -> Self {
         let abort = Arc::new(CancellationToken::new());
+        let counts = options.counts(&module).map(Arc::new);
         let concurrency = options.concurrency().min(Semaphore::MAX_PERMITS);
         let concurrency = u32::try_from(concurrency).unwrap_or(u32::MAX);
         let budget = Budget::new(options);
@@ -138,7 +153,7 @@ impl Executor {
             limit: RedeliveryLimit::of(options),
             pool: WorkerPool::new(options.max_workers),
             quick: QuickCalls::default(),
-            call_log: CallLog::default(),
+            call_log: CallLog::new(counts),
             running: Running::default(),
             passing,
             interruptions: Interruptions::default(),
@@ -152,6 +167,38 @@ impl Executor {
             own_pings,
             abort,
             runtime: Handle::current(),
+        }
+    }
+
+    /// Returns the labels of the module.
+    #[cfg(feature = "status")]
+    pub(super) fn build(&self) -> Vec<(&'static str, String)> {
+        let module = &self.module;
+        vec![
+            ("module", module.name().to_owned()),
+            ("version", module.version().to_owned()),
+            ("dasf", env!("CARGO_PKG_VERSION").to_owned()),
+            ("topic", self.topic.to_string()),
+        ]
+    }
+
+    /// Returns the name of the function with this number, with its class.
+    #[cfg(feature = "status")]
+    pub(super) fn function_name(&self, number: u16) -> Option<Cow<'static, str>> {
+        self.module.function_name(number)
+    }
+
+    /// Returns how much work there is now.
+    #[cfg(feature = "status")]
+    pub(super) fn load(&self) -> Load {
+        let plain = self.pool.load();
+        let permits = self.concurrent.available_permits();
+        let budget = self.budget();
+        Load {
+            running: plain.running + (self.concurrency as usize).saturating_sub(permits),
+            waiting: plain.waiting + self.quick.len() + self.waiting_async.len(),
+            held_bytes: budget.held_bytes(),
+            held_bytes_max: budget.limit(),
         }
     }
 

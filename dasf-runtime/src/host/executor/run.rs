@@ -142,6 +142,7 @@ impl Executor {
             begun,
         } = ready;
         self.report_running(&call);
+        let number = target.number();
         let ticket = call.ticket;
         let before = call.cancellations;
         let now = Instant::now();
@@ -155,7 +156,7 @@ impl Executor {
         if self.recent.cancellations() != before && self.recent.is_cancelled(ticket) {
             let call = self.running.end(place).and_then(|running| running.call);
             if let Some(call) = call {
-                self.end_cancelled_in_task(call);
+                self.end_cancelled_in_task(call, number);
             }
             return;
         }
@@ -167,14 +168,15 @@ impl Executor {
         let span = running.context.span();
         if running.is_cancelled {
             let failure = Failure::processing(CANCELLED);
-            self.call_log.end(&self.runtime, span, begun, Err(&failure));
+            self.call_log
+                .end(&self.runtime, span, number, begun, Err(&failure));
             if let Some(call) = running.call.filter(|call| call.reply.is_job) {
                 self.complete(call, report, Err(failure));
             }
             return;
         }
         self.call_log
-            .end(&self.runtime, span, begun, outcome.as_ref());
+            .end(&self.runtime, span, number, begun, outcome.as_ref());
         // A call that was abandoned has its response.
         if let Some(call) = running.call {
             self.complete(call, report, outcome);
@@ -205,7 +207,9 @@ impl Executor {
         };
         let permit = match permit {
             Ok(permit) => permit,
-            Err(Interruption::Cancelled) => return self.end_cancelled(call).await,
+            Err(Interruption::Cancelled) => {
+                return self.end_cancelled(call, target.number()).await;
+            }
             Err(Interruption::Aborted | Interruption::Late) => return self.leave(call).await,
         };
         if self.must_tell_the_broker(&call) && !self.is_ours(&mut call).await {
@@ -237,13 +241,13 @@ impl Executor {
             report,
             begun,
         } = ready;
+        let number = target.number();
         if self.is_cancelled(&call) {
-            self.end_cancelled(call).await;
+            self.end_cancelled(call, number).await;
             return None;
         }
         self.report_running(&call);
         let kept = context.clone();
-        let number = target.number();
         let ticket = call.ticket;
         let outcome = match in_time(&context, Instant::now()) {
             Err(failure) => Err(failure),
@@ -262,19 +266,19 @@ impl Executor {
                     }
                     Interruption::Cancelled => {
                         kept.cancel();
-                        self.end_cancelled(call).await;
+                        self.end_cancelled(call, number).await;
                         return None;
                     }
                     Interruption::Late => {
                         kept.cancel();
-                        self.end_unawaited(call, CALLER_S_TIME_OVER_MEANWHILE).await;
+                        self.end_unawaited(call, number, CALLER_S_TIME_OVER_MEANWHILE).await;
                         return None;
                     }
                 },
             },
         };
         self.call_log
-            .end(&self.runtime, kept.span(), begun, outcome.as_ref());
+            .end(&self.runtime, kept.span(), number, begun, outcome.as_ref());
         Some((call, report, outcome))
     }
 

@@ -49,6 +49,12 @@ impl<T> Noted<T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns the number of calls.
+    #[cfg(feature = "status")]
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     pub(super) fn note(&self, ticket: Ticket, value: fn() -> T) -> Note<'_, T> {
         Note {
             noted: self,
