@@ -291,6 +291,7 @@ pub mod broker {
 /// Clients: how they are built, and their calls.
 #[cfg(feature = "client")]
 pub mod client {
+    pub use dasf_runtime::ModuleLoad;
     pub use dasf_runtime::client::{
         Async, Blocking, Call, CallError, CallFuture, Caller, ClientBuilder, ClientError, Job,
         JobId, JobIdError, JobResult, JobStatus, Mode, ModuleFailure, OnProgress, Submit,

@@ -15,14 +15,25 @@ use tokio::time::{Instant, timeout};
 
 use crate::gateway::{Shared, json};
 use crate::problem::{Kind, Problem};
-use crate::users::Login;
+use crate::users::{Login, Session};
 
 /// How long the broker may take to list its modules.
 const LIST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a module may take to say that it is there.
 pub(crate) const ASK_TIMEOUT: Duration = Duration::from_secs(3);
+/// How long a module that the broker lists may take to answer a ping. One that is busy may need longer, but the list
+/// must not wait for it.
+const LOAD_TIMEOUT: Duration = Duration::from_millis(500);
+/// How many of the listed modules are asked. A client is kept for each, and their number is limited.
+const MAX_MEASURED: usize = 64;
 /// How many modules are asked at a time.
 const MAX_ASKED: usize = 16;
+
+/// The key of the time that a module takes to answer a ping.
+const LATENCY: &str = "latency_ms";
+
+/// What is known of the modules on a topic.
+pub(crate) type Document = Map<String, Value>;
 
 pub(crate) async fn list(
     State(shared): State<Arc<Shared>>,
@@ -31,12 +42,14 @@ pub(crate) async fn list(
     let (parts, _) = request.into_parts();
     let login = Login::read(&parts)?;
     let modules = shared.modules(&login).await?;
+    let modules = shared.measured(&login, modules).await;
     let document = json!({"modules": modules});
     Ok(json(document.to_string().into()))
 }
 
 impl Shared {
-    pub(crate) async fn modules(&self, login: &Login) -> Result<Vec<Value>, Problem> {
+    /// Returns a document for each topic with modules.
+    pub(crate) async fn modules(&self, login: &Login) -> Result<Vec<Document>, Problem> {
         let Ok(_turn) = self.listings.acquire().await else {
             return Err(Problem::new(Kind::Unavailable, "the gateway ends"));
         };
@@ -47,7 +60,7 @@ impl Shared {
                 // A broker with users lists the topics that the user may watch. He may call others.
                 let mut documents = by_topic(&modules);
                 documents.extend(self.ask_known(login, &modules).await);
-                documents.sort_by(|one, other| one["topic"].as_str().cmp(&other["topic"].as_str()));
+                documents.sort_by(|one, other| topic_of(one).cmp(&topic_of(other)));
                 Ok(documents)
             }
             Ok(Err(ConnectError::Unsupported { .. })) => Ok(self.ask_known(login, &[]).await),
@@ -58,7 +71,7 @@ impl Shared {
 
     /// Asks the modules that the broker does not list, on the topics of the options and on those that the user has
     /// called.
-    async fn ask_known(&self, login: &Login, listed: &[ListedModule]) -> Vec<Value> {
+    async fn ask_known(&self, login: &Login, listed: &[ListedModule]) -> Vec<Document> {
         let mut topics = self.options.topics.clone();
         topics.extend(self.users.topics_of(login));
         topics.retain(|topic| listed.iter().all(|it| it.topic != topic.as_str()));
@@ -69,34 +82,68 @@ impl Shared {
         answers.filter_map(std::future::ready).collect().await
     }
 
-    async fn ask(&self, login: &Login, topic: Topic) -> Option<Value> {
+    async fn ask(&self, login: &Login, topic: Topic) -> Option<Document> {
         let session = self.users.session(login, topic.as_str()).await.ok()?;
-        let begun = Instant::now();
-        let ping = session.client.caller().ok()?.ping();
-        timeout(ASK_TIMEOUT, ping).await.ok()?.ok()?;
-        let latency = begun.elapsed();
-        let mut module = Map::new();
+        let mut module = Document::new();
         module.insert("topic".to_owned(), topic.as_str().into());
+        measure(&session, ASK_TIMEOUT, &mut module).await?;
         let description = session.client.description(ASK_TIMEOUT).await.ok()?;
         if let Some(version) = description.version() {
             module.insert("version".to_owned(), version.into());
         }
-        module.insert(
-            "latency_ms".to_owned(),
-            (latency.as_secs_f64() * 1e3).into(),
-        );
-        Some(module.into())
+        Some(module)
+    }
+
+    /// Adds what the modules tell of themselves, if they answer in time and the user may call them.
+    async fn measured(&self, login: &Login, documents: Vec<Document>) -> Vec<Document> {
+        let numbered = stream::iter(documents.into_iter().enumerate());
+        let measured = numbered.map(|(number, mut document)| async move {
+            let topic = topic_of(&document).filter(|_| number < MAX_MEASURED);
+            if let Some(topic) = topic
+                && !document.contains_key(LATENCY)
+                && let Ok(session) = self.users.session(login, topic).await
+            {
+                measure(&session, LOAD_TIMEOUT, &mut document).await;
+            }
+            document
+        });
+        measured.buffered(MAX_ASKED).collect().await
     }
 }
 
+pub(crate) fn topic_of(document: &Document) -> Option<&str> {
+    document.get("topic").and_then(Value::as_str)
+}
+
+/// Pings a module, and adds how long that took and how much the module has to do. Returns `None` if the module does
+/// not answer in time.
+async fn measure(session: &Session, patience: Duration, document: &mut Document) -> Option<()> {
+    let caller = session.client.caller().ok()?;
+    let begun = Instant::now();
+    let load = timeout(patience, caller.load()).await.ok()?.ok()?;
+    let milliseconds = begun.elapsed().as_secs_f64() * 1e3;
+    document.insert(LATENCY.to_owned(), milliseconds.into());
+    // One module of a group tells its own numbers alone.
+    let is_alone = document.get("instances").is_none_or(|it| *it == 1);
+    if let Some(load) = load.filter(|_| is_alone) {
+        // The broker counts the calls that wait there.
+        let in_broker = document.get("waiting").and_then(Value::as_u64);
+        let waiting = in_broker.unwrap_or_default().saturating_add(load.waiting);
+        document.insert("waiting".to_owned(), waiting.into());
+        document.insert("running".to_owned(), load.running.into());
+        document.insert("failures".to_owned(), load.failed.into());
+    }
+    Some(())
+}
+
 /// Returns a document for each topic. Modules that share a topic are its instances.
-fn by_topic(modules: &[ListedModule]) -> Vec<Value> {
+fn by_topic(modules: &[ListedModule]) -> Vec<Document> {
     let mut topics: BTreeMap<&str, Vec<&ListedModule>> = BTreeMap::new();
     for module in modules {
         topics.entry(&module.topic).or_default().push(module);
     }
     let documents = topics.into_iter().map(|(topic, modules)| {
-        let mut document = Map::new();
+        let mut document = Document::new();
         document.insert("topic".to_owned(), topic.into());
         let mut set = |key: &str, value: Option<Value>| {
             if let Some(value) = value {
@@ -117,7 +164,7 @@ fn by_topic(modules: &[ListedModule]) -> Vec<Value> {
         set("instances", Some(modules.len().into()));
         let waiting = modules.iter().filter_map(|it| it.waiting).max();
         set("waiting", waiting.map(Value::from));
-        Value::Object(document)
+        document
     });
     documents.collect()
 }

@@ -46,6 +46,9 @@ pub mod key {
     pub const POSITION: &str = "x_dasf_position";
     /// Extension: in a pong: for how many milliseconds the function of the call of [`POSITION_OF`] has run.
     pub const RUNS_MS: &str = "x_dasf_runs_ms";
+    /// Extension: in a ping, `1` if its caller wants to know how much the module has to do. Then in the pong, the
+    /// numbers as JSON: `{"running": 1, "waiting": 0, "answered": 10, "failed": 2}`.
+    pub const LOAD: &str = "x_dasf_load";
     /// Extension: in a request that a caller publishes again. It is `1` if the caller does not know whether
     /// the broker received the first message. Otherwise the broker accepted it and may have lost it or
     /// its response: then it is the age of the request in milliseconds, at least 2.
@@ -109,6 +112,7 @@ pub mod key {
         POSITION_OF,
         POSITION,
         RUNS_MS,
+        LOAD,
         FRAGMENT,
         NUM_FRAGMENTS,
         INFO,

@@ -54,6 +54,8 @@ pub mod generated;
 mod host;
 mod host_name;
 mod inspection;
+#[cfg(any(feature = "client", feature = "module"))]
+mod load;
 #[cfg(feature = "module")]
 mod missing;
 #[cfg(feature = "module")]
@@ -89,6 +91,8 @@ pub use discovery::{ListedModule, list_modules};
 #[cfg(feature = "module")]
 pub use host::{Acknowledge, Host, HostOptions, OptionsError, StartError};
 pub use inspection::{BrokerGreeting, BrokerProxy, BrokerRoute, broker_route, greet_broker};
+#[cfg(any(feature = "client", feature = "module"))]
+pub use load::ModuleLoad;
 #[cfg(feature = "module")]
 pub use module::{Module, ModuleError};
 pub use outcome::{Failure, FailureKind};

@@ -333,6 +333,13 @@ async fn a_caller_without_types_asks_and_calls() {
         .await
         .unwrap();
     caller.ping().await.unwrap();
+    caller
+        .call(&json!({"func_name": "fail", "msg": "x"}))
+        .await
+        .unwrap_err();
+    let load = caller.load().await.unwrap().unwrap();
+    assert_eq!((load.running, load.waiting), (0, 0));
+    assert_eq!((load.answered, load.failed), (0, 1));
     let info: serde_json::Value = serde_json::from_str(&caller.info().await.unwrap()).unwrap();
     assert_eq!(info["title"], "demo");
     let api_info = caller.api_info().await.unwrap();

@@ -10,6 +10,7 @@ use futures_util::stream;
 use super::{of_topic, of_topics};
 use crate::description::Description;
 use crate::gateway::{Shared, json};
+use crate::modules::topic_of;
 use crate::problem::Problem;
 use crate::users::{Login, Session};
 
@@ -39,7 +40,7 @@ pub(crate) async fn all(
     let (parts, _) = request.into_parts();
     let login = Login::read(&parts)?;
     let modules = shared.modules(&login).await?;
-    let topics = modules.iter().filter_map(|module| module["topic"].as_str());
+    let topics = modules.iter().filter_map(topic_of);
     let topics: Vec<String> = topics.take(MAX_MODULES).map(str::to_owned).collect();
     let asked = stream::iter(topics).map(|topic| shared.describe_if_there(&login, topic));
     let answers = asked.buffered(MAX_ASKED);

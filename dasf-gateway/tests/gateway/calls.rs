@@ -1,6 +1,7 @@
 //! Calls, descriptions and their mistakes.
 
 use dasf_examples::{arithmetic, reference};
+use dasf_test_support::slow_module::{noted, slow};
 use dasf_test_support::soon;
 use serde_json::json;
 
@@ -123,6 +124,24 @@ async fn until(served: &Served, path: &str, status: u16) -> Answer {
         }
     };
     soon("the new description", asking).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_list_tells_what_the_modules_have_to_do() {
+    let served = gateway().await;
+    let _module = served.listen("busy", slow::module().unwrap()).await;
+    let wait = served.json("/api/busy/wait", &json!({"name": "for the list"}));
+    let waiting = tokio::spawn(async move { wait.send().await });
+    noted("for the list begun").await;
+    served.post("/api/busy/wait", &json!({})).await.problem(400);
+    let listed = served.get("/api").await.json();
+    let module = &listed["modules"][0];
+    assert_eq!(module["topic"], "busy");
+    let told = ["running", "waiting", "failures"].map(|key| module[key].as_u64());
+    assert_eq!(told, [Some(1), Some(0), Some(0)], "{module}");
+    assert!(module["latency_ms"].as_f64().unwrap() > 0.0, "{module}");
+    waiting.abort();
+    noted("for the list dropped").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,6 +40,7 @@ pub use mode::{Async, Blocking, Mode};
 pub use whereabouts::Whereabouts;
 
 use crate::duration::milliseconds;
+use crate::load::ModuleLoad;
 use crate::random;
 use crate::transport::{
     Calls, DEFAULT_MAX_PAYLOAD_SIZE, Outgoing, PublishError, Publisher, PublisherOptions, Reading,
@@ -397,11 +398,33 @@ impl Shared {
         self.max_payload_size().min(best)
     }
 
-    /// Sends a message without a payload, and returns the value of a property of the response.
-    async fn ask(&self, message_type: MessageType, property: &str) -> Result<String, CallError> {
+    async fn ping(&self) -> Result<(), CallError> {
+        let ping = Properties::new().with_message_type(MessageType::Ping);
+        self.ask(ping).await.map(drop)
+    }
+
+    async fn load(&self) -> Result<Option<ModuleLoad>, CallError> {
+        let ping = Properties::new().with_message_type(MessageType::Ping);
+        let pong = self.ask(ping.with(key::LOAD, 1)).await?;
+        Ok(pong.text(key::LOAD).and_then(ModuleLoad::from_json))
+    }
+
+    /// Asks for a document of the module, which is a property of the response.
+    async fn document(
+        &self,
+        message_type: MessageType,
+        property: &str,
+    ) -> Result<String, CallError> {
+        let question = Properties::new().with_message_type(message_type);
+        let properties = self.ask(question).await?;
+        Ok(properties.text(property).unwrap_or_default().to_owned())
+    }
+
+    /// Sends a message without a payload, and returns the properties of the response.
+    async fn ask(&self, properties: Properties) -> Result<Properties, CallError> {
         let limits = Limits::of_question(self.options.timeout);
         let message = Message {
-            properties: Properties::new().with_message_type(message_type),
+            properties,
             json: Bytes::new(),
             way: Way::Whole,
             limits,
@@ -413,15 +436,11 @@ impl Shared {
             // No module has answered this question.
             Err(self.timed_out(limits.timeout, &stage, Whereabouts::Unanswered))
         });
-        Ok(answer?
-            .properties
-            .text(property)
-            .unwrap_or_default()
-            .to_owned())
+        Ok(answer?.properties)
     }
 
     async fn api_info_text(&self) -> Result<String, CallError> {
-        self.ask(MessageType::ApiInfo, key::API_INFO).await
+        self.document(MessageType::ApiInfo, key::API_INFO).await
     }
 
     async fn api_info(&self) -> Result<Arc<ApiInfo>, CallError> {
@@ -612,7 +631,15 @@ impl Caller<Async> {
     /// [`CallError::Timeout`] when no module answers, [`CallError::NobodyListens`] when the broker
     /// reports that no module listens, and the other variants of [`CallError`].
     pub async fn ping(&self) -> Result<(), CallError> {
-        self.shared.ask(MessageType::Ping, "").await.map(drop)
+        self.shared.ping().await
+    }
+
+    /// Pings the module, and returns how much it has to do, if it is made with this library.
+    ///
+    /// # Errors
+    /// As [`ping`](Self::ping).
+    pub async fn load(&self) -> Result<Option<ModuleLoad>, CallError> {
+        self.shared.load().await
     }
 
     /// Asks the module for the schema of its requests, and returns the JSON.
@@ -620,7 +647,7 @@ impl Caller<Async> {
     /// # Errors
     /// [`CallError`].
     pub async fn info(&self) -> Result<String, CallError> {
-        self.shared.ask(MessageType::Info, key::INFO).await
+        self.shared.document(MessageType::Info, key::INFO).await
     }
 
     /// Returns the API description of the module. The client asks for it once, and again after the
@@ -648,9 +675,15 @@ impl Caller<Blocking> {
     /// # Errors
     /// The same as [`Caller::ping`].
     pub fn ping(&self) -> Result<(), CallError> {
-        self.mode
-            .block_on(self.shared.ask(MessageType::Ping, ""))?
-            .map(drop)
+        self.mode.block_on(self.shared.ping())?
+    }
+
+    /// Returns how much the module has to do, as [`Caller::load`] does.
+    ///
+    /// # Errors
+    /// The same as [`Caller::ping`].
+    pub fn load(&self) -> Result<Option<ModuleLoad>, CallError> {
+        self.mode.block_on(self.shared.load())?
     }
 
     /// Asks for the schema, as [`Caller::info`] does.
@@ -659,7 +692,7 @@ impl Caller<Blocking> {
     /// [`CallError`].
     pub fn info(&self) -> Result<String, CallError> {
         self.mode
-            .block_on(self.shared.ask(MessageType::Info, key::INFO))?
+            .block_on(self.shared.document(MessageType::Info, key::INFO))?
     }
 
     /// Returns the API description, as [`Caller::api_info`] does.

@@ -23,6 +23,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone)]
 pub(super) struct CallLog {
     interval: Arc<Interval>,
+    totals: Arc<Totals>,
     /// `None` if nobody watches the module.
     counts: Option<Arc<Counts>>,
 }
@@ -35,10 +36,18 @@ struct Interval {
     failed: AtomicU64,
 }
 
+/// The calls that have ended since the start.
+#[derive(Debug, Default)]
+struct Totals {
+    answered: AtomicU64,
+    failed: AtomicU64,
+}
+
 impl CallLog {
     pub(super) fn new(counts: Option<Arc<Counts>>) -> Self {
         Self {
             interval: Arc::default(),
+            totals: Arc::default(),
             counts,
         }
     }
@@ -49,6 +58,12 @@ impl CallLog {
         self.counts.clone()
     }
 
+    /// Returns how many calls had a result, and how many failed.
+    pub(super) fn ended(&self) -> (u64, u64) {
+        let get = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        (get(&self.totals.answered), get(&self.totals.failed))
+    }
+
     /// Returns whether the time of a call is of use.
     pub(super) fn needs_time(&self) -> bool {
         self.counts.is_some() || tracing::enabled!(Level::INFO)
@@ -56,6 +71,7 @@ impl CallLog {
 
     /// Counts a request that is refused before it is known which function it calls.
     pub(super) fn refused(&self, failure: &Failure) {
+        self.totals.failed.fetch_add(1, Ordering::Relaxed);
         if let Some(counts) = &self.counts {
             counts.end(counts::UNKNOWN, None, Err(failure));
         }
@@ -71,6 +87,11 @@ impl CallLog {
         begun: Option<Instant>,
         outcome: Result<&Output, &Failure>,
     ) {
+        let total = match outcome {
+            Ok(_) => &self.totals.answered,
+            Err(_) => &self.totals.failed,
+        };
+        total.fetch_add(1, Ordering::Relaxed);
         let time = || begun.map(|begun| begun.elapsed());
         if let Some(counts) = &self.counts {
             counts.end(number, time(), outcome);

@@ -156,7 +156,9 @@ impl Dispatcher {
                     let standing = call.and_then(|context| {
                         self.executor.standing(&(reply.caller(), context.into()))
                     });
-                    outbox.try_send_pong(&reply, standing);
+                    let wants_load = properties.get(key::LOAD).is_some();
+                    let load = wants_load.then(|| self.executor.load());
+                    outbox.try_send_pong(&reply, standing, load);
                 }
             }
             MessageType::Info => {

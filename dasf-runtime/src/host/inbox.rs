@@ -420,7 +420,7 @@ impl Reader {
                 if let (Some(reply), Some(outbox)) =
                     (ReplyTo::of(properties), self.outbox.upgrade())
                 {
-                    outbox.try_send_pong(&reply, None);
+                    outbox.try_send_pong(&reply, None, None);
                 }
             }
             Some(MessageType::Pong) => {

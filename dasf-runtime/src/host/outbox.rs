@@ -16,6 +16,7 @@ use super::publisher_pool::PublisherPool;
 use super::reply_to::ReplyTo;
 use crate::deadline::Deadline;
 use crate::duration::milliseconds;
+use crate::load::ModuleLoad;
 use crate::module::Failure;
 use crate::transport::{Outgoing, Parts, PublishError, SendWindow, Transport};
 
@@ -168,13 +169,23 @@ impl Outbox {
         self.try_send_payload(reply, properties, Bytes::new());
     }
 
-    /// Answers a ping, now or deferred, with what the host knows of the call for which it asks.
-    pub(super) fn try_send_pong(&self, reply: &ReplyTo, standing: Option<Standing>) {
+    /// Answers a ping, now or deferred, with what the host knows of the call for which it asks, and how much the
+    /// module has to do.
+    pub(super) fn try_send_pong(
+        &self,
+        reply: &ReplyTo,
+        standing: Option<Standing>,
+        load: Option<ModuleLoad>,
+    ) {
         let pong = Properties::new().with_message_type(MessageType::Pong);
         let pong = match standing {
             None => pong,
             Some(Standing::Waits { before }) => pong.with(key::POSITION, before),
             Some(Standing::Runs { so_far }) => pong.with(key::RUNS_MS, milliseconds(so_far)),
+        };
+        let pong = match load {
+            Some(load) => pong.with(key::LOAD, load.to_json()),
+            None => pong,
         };
         self.try_send(
             reply,

@@ -49,7 +49,6 @@ impl<J> QuickCalls<J> {
     }
 
     /// Returns the number of calls that wait.
-    #[cfg(feature = "status")]
     pub(super) fn len(&self) -> usize {
         self.lock().len()
     }

@@ -51,7 +51,6 @@ pub(super) enum Added {
 }
 
 /// How many jobs there are at one time.
-#[cfg(feature = "status")]
 pub(super) struct PoolLoad {
     pub(super) running: usize,
     pub(super) waiting: usize,
@@ -232,7 +231,6 @@ impl<J> WorkerPool<J> {
     }
 
     /// Returns how many jobs run and wait.
-    #[cfg(feature = "status")]
     pub(super) fn load(&self) -> PoolLoad {
         let state = self.lock();
         PoolLoad {

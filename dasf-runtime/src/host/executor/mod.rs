@@ -35,6 +35,7 @@ use super::search::OwnPings;
 use super::thread_watch::ThreadWatch;
 use super::worker_pool::WorkerPool;
 use super::{Documents, HostOptions};
+use crate::load::ModuleLoad;
 use crate::module::{Failure, Module, Origin};
 use crate::transport::Transport;
 use cancel::Interruptions;
@@ -47,18 +48,6 @@ pub(super) use standing::Standing;
 const CALLER_S_TIME_OVER: &str = "the timeout of the caller was over before the call could begin";
 const CALLER_S_TIME_OVER_MEANWHILE: &str =
     "the timeout of the caller was over before the function had returned";
-
-/// How much work a host has at one time.
-#[cfg(feature = "status")]
-pub(super) struct Load {
-    /// The calls whose function runs.
-    pub(super) running: usize,
-    /// The calls whose function waits for its turn.
-    pub(super) waiting: usize,
-    /// The size of the large payloads.
-    pub(super) held_bytes: usize,
-    pub(super) held_bytes_max: usize,
-}
 
 /// The state that all calls of one host share.
 pub(super) struct Executor {
@@ -188,17 +177,18 @@ impl Executor {
         self.module.function_name(number)
     }
 
-    /// Returns how much work there is now.
-    #[cfg(feature = "status")]
-    pub(super) fn load(&self) -> Load {
+    /// Returns how much work there is now, and was since the start.
+    pub(super) fn load(&self) -> ModuleLoad {
         let plain = self.pool.load();
         let permits = self.concurrent.available_permits();
-        let budget = self.budget();
-        Load {
-            running: plain.running + (self.concurrency as usize).saturating_sub(permits),
-            waiting: plain.waiting + self.quick.len() + self.waiting_async.len(),
-            held_bytes: budget.held_bytes(),
-            held_bytes_max: budget.limit(),
+        let running = plain.running + (self.concurrency as usize).saturating_sub(permits);
+        let waiting = plain.waiting + self.quick.len() + self.waiting_async.len();
+        let (answered, failed) = self.call_log.ended();
+        ModuleLoad {
+            running: running as u64,
+            waiting: waiting as u64,
+            answered,
+            failed,
         }
     }
 

@@ -50,7 +50,6 @@ impl<T> Noted<T> {
     }
 
     /// Returns the number of calls.
-    #[cfg(feature = "status")]
     pub(super) fn len(&self) -> usize {
         self.lock().len()
     }

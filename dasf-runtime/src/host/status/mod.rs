@@ -150,15 +150,11 @@ impl Status {
             u64::from(self.is_connected()),
         );
         let load = self.executor.load();
-        numbers.gauge(
-            "calls_running",
-            "Calls whose function runs",
-            number(load.running),
-        );
+        numbers.gauge("calls_running", "Calls whose function runs", load.running);
         numbers.gauge(
             "calls_waiting",
             "Calls whose function waits for its turn",
-            number(load.waiting),
+            load.waiting,
         );
         let free = self.admission.available_permits();
         numbers.gauge(
@@ -171,15 +167,16 @@ impl Status {
             "The limit queue_size",
             number(self.queue_size),
         );
+        let budget = self.executor.budget();
         numbers.bytes_gauge(
             "held",
             "The size of large requests and responses on the way",
-            number(load.held_bytes),
+            number(budget.held_bytes()),
         );
         numbers.bytes_gauge(
             "held_max",
             "The limit max_held_bytes",
-            number(load.held_bytes_max),
+            number(budget.limit()),
         );
         numbers
     }
