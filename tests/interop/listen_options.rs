@@ -143,23 +143,26 @@ async fn both(options: &[&str], further: &[&str]) -> [Observed; 2] {
         builder.connect().await.unwrap()
     };
 
-    let folder = Folder::new();
-    let arguments_of_python = arguments("python", &folder);
-    let arguments_of_python: Vec<&str> = arguments_of_python.iter().map(String::as_str).collect();
-    let mut command = python::command("reference_module.py", &[]);
-    command
-        .args(["--log-level", "50"])
-        .args(&arguments_of_python);
-    let mut module = python::serve(command);
-    let caller = connect("python").await;
-    until_it_listens(&mut module, &caller).await;
-    let of_python = observe(&caller, &folder).await;
-
-    let folder = Folder::new();
-    let mut command = program::command(reference_program());
-    command.args(arguments("rust", &folder)).args(further);
-    let _module = Listening::start(command);
-    let of_rust = observe(&connect("rust").await, &folder).await;
+    let python = async {
+        let folder = Folder::new();
+        let mut command = python::command("reference_module.py", &[]);
+        command
+            .args(["--log-level", "50"])
+            .args(arguments("python", &folder));
+        let mut module = python::serve(command);
+        let caller = connect("python").await;
+        until_it_listens(&mut module, &caller).await;
+        observe(&caller, &folder).await
+    };
+    let rust = async {
+        let folder = Folder::new();
+        let mut command = program::command(reference_program());
+        command.args(arguments("rust", &folder)).args(further);
+        let start = tokio::task::spawn_blocking(|| Listening::start(command));
+        let _module = start.await.unwrap();
+        observe(&connect("rust").await, &folder).await
+    };
+    let (of_python, of_rust) = tokio::join!(python, rust);
     [of_python, of_rust]
 }
 
@@ -196,24 +199,22 @@ async fn a_request_does_not_run_after_a_dump_tool_that_fails() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn cmd_answers_in_place_of_the_function() {
-    for option in ["--cmd", "-c"] {
-        let [python, rust] = both(&[option, "sh DIR/answer.sh {}"], &[]).await;
-        assert_eq!(rust, python);
-        let execution = || Err(FailureKind::Execution);
-        let expected = [
-            Ok(json!(7.0)),
-            Ok(json!("ä ä")),
-            execution(),
-            Err(FailureKind::Validation),
-            Ok(json!({"n": 1.0, "s": 2.5})),
-            execution(),
-            Ok(json!(null)),
-            execution(),
-            execution(),
-            execution(),
-        ];
-        assert_eq!(rust.answers, expected);
-    }
+    let [python, rust] = both(&["-c", "sh DIR/answer.sh {}"], &[]).await;
+    assert_eq!(rust, python);
+    let execution = || Err(FailureKind::Execution);
+    let expected = [
+        Ok(json!(7.0)),
+        Ok(json!("ä ä")),
+        execution(),
+        Err(FailureKind::Validation),
+        Ok(json!({"n": 1.0, "s": 2.5})),
+        execution(),
+        Ok(json!(null)),
+        execution(),
+        execution(),
+        execution(),
+    ];
+    assert_eq!(rust.answers, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
