@@ -1,5 +1,5 @@
 //! The command `dasf` against the Python reference module, which demessaging serves, against
-//! Mosquitto, and in a terminal of tmux. `cargo xtask python`, `mosquitto` and `tmux` install these.
+//! Mosquitto, and in a terminal of tmux. `cargo xtask python`, `mosquitto` and `shells` install these.
 
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
