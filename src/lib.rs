@@ -329,7 +329,7 @@ pub mod cli {
         CallTimeout, Connection, Error, Indent, Logging, Presence, ProgressHandler, TimeLimit,
         UncheckedRequest, UserFolder, close, create_folder_of, has_colours, matches, parse,
         print_error, print_result, printable, progress_handler, read_text, run_until_interrupted,
-        unknown, unknown_argument,
+        unknown, unknown_argument, with_help,
     };
     #[cfg(feature = "shell")]
     pub use dasf_runtime::cli::{ResultForm, Shell, run_shell};

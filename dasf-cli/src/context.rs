@@ -8,10 +8,9 @@ use dasf::cli::{Error, Indent, print_result, printable, read_text};
 use serde::Serialize;
 
 use crate::contexts::{self, Context, ContextFile, Contexts};
+use crate::help::CONNECTION;
 use crate::options::{CONTEXT, Cli};
 
-/// The heading of the options for the connection.
-const CONNECTION: &str = "Connection";
 /// The options that name a broker. One of them takes the place of the current context.
 const OF_BROKER: [&str; 7] = [
     "websocket_url",

@@ -10,10 +10,12 @@ mod dead;
 mod doctor;
 mod gateway;
 mod generate;
+mod help;
 mod job;
 mod job_list;
 mod jobs;
 mod list;
+mod man;
 mod new;
 mod options;
 mod ping;
@@ -25,7 +27,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{CommandFactory, FromArgMatches};
+use clap::FromArgMatches;
 use dasf::cli::{self, Connection, Error, Presence, TimeLimit};
 use dasf::protocol::Topic;
 use dasf::{CallError, Caller};
@@ -46,14 +48,14 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Error> {
     let words: Vec<OsString> = std::env::args_os().collect();
-    let Some(mut matches) = cli::matches(Cli::command(), words.iter().cloned())? else {
+    let Some(mut matches) = cli::matches(help::command(), words.iter().cloned())? else {
         return Ok(());
     };
     let given = context::given(&matches);
     let mut origin = context::origin(&matches);
     let is_local = matches!(
         matches.subcommand_name(),
-        Some("completions" | "context" | "new")
+        Some("completions" | "context" | "man" | "new")
     );
     if !is_local && let Some(applied) = context::applied(&matches, &words)? {
         origin = format!("from the context {}", applied.name);
@@ -82,6 +84,7 @@ fn run() -> Result<(), Error> {
         Command::Gateway(options) => gateway::run(connection, options),
         Command::Doctor(_) => doctor::run(connection, &origin),
         Command::New(options) => new::run(options),
+        Command::Man(options) => man::run(options),
         Command::Completions(options) => completion::run(options),
         Command::Context(command) => context::run(given, command),
         Command::Generate(options) => generate::run(connection, options),

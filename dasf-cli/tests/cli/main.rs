@@ -73,6 +73,11 @@ fn help_has_examples() {
         let (_, examples) = help.split_once("\nExamples:\n").unwrap();
         assert!(examples.contains(&format!("dasf {command} ")), "{help}");
     }
+    let short = stage.run(&["call", "-h"]).succeeds();
+    assert!(
+        short.contains("--topic") && !short.contains("Examples:"),
+        "{short}"
+    );
     let version = stage.run(&["--version"]).succeeds();
     assert_eq!(version, format!("dasf {}\n", env!("CARGO_PKG_VERSION")));
 }
@@ -821,4 +826,30 @@ fn values_are_yaml_where_a_text_is_not_accepted() {
         told.contains("points: \"{x: 1\" is not of type \"array\""),
         "{told}"
     );
+}
+
+#[test]
+fn each_command_has_a_manual_page() {
+    let stage = Stage::new(None);
+    let folder = stage.path("man1");
+    let told = stage.run(&["man", &folder]).succeeds();
+    let page = std::fs::read_to_string(format!("{folder}/dasf-call.1")).unwrap();
+    for part in [
+        ".TH dasf-call 1",
+        "Call a function or a method",
+        "\\-\\-topic",
+        "Examples:",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    let pages = std::fs::read_dir(&folder).unwrap().count();
+    assert_eq!(told, format!("{pages} pages are in {folder}\n"));
+    for page in [
+        "dasf.1",
+        "dasf-context-add.1",
+        "dasf-dead-list.1",
+        "dasf-new.1",
+    ] {
+        assert!(std::path::Path::new(&folder).join(page).exists(), "{page}");
+    }
 }

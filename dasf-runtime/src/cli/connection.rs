@@ -28,8 +28,9 @@ pub struct Connection {
     #[arg(short, long, global = true, env = "DE_BACKEND_TOPIC", value_parser = line())]
     topic: Option<String>,
 
-    /// Base URL of a DASF broker, such as `ws://localhost:8080/ws` [default: the broker at --host
-    /// and --port: a dasf-broker or a Pulsar]
+    /// Base URL of a DASF broker, such as `ws://localhost:8080/ws`
+    ///
+    /// Without a URL, the command uses the broker at --host and --port: a dasf-broker or a Pulsar.
     #[arg(
         long,
         global = true,

@@ -86,7 +86,7 @@ pub use names::{unknown, unknown_argument};
 pub use output::{
     Indent, ProgressHandler, has_colours, print_error, print_result, progress_handler,
 };
-pub use parse::{matches, parse};
+pub use parse::{matches, parse, with_help};
 pub use presence::Presence;
 #[cfg(feature = "shell")]
 pub use result_form::ResultForm;

@@ -35,7 +35,7 @@ pub fn matches(
     command: clap::Command,
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<Option<ArgMatches>, Error> {
-    let mut command = with_note(command).mut_args(|argument| {
+    let mut command = with_help(command).mut_args(|argument| {
         // In a file of settings, an empty value means "not set".
         let value = argument.get_env().and_then(std::env::var_os);
         match value {
@@ -58,8 +58,18 @@ pub fn matches(
 const ENVIRONMENT: &str = "all options after 'Connection:' can also be set in the environment, as DE_BACKEND_ and \
                            the name in capitals, for example DE_BACKEND_WEBSOCKET_URL.";
 
-/// Replaces the environment variable of each option in the help by one sentence at the end.
-fn with_note(command: clap::Command) -> clap::Command {
+/// The end of a short help.
+const SHORT_END: &str = "--help also shows examples, and the options that are left out here: of the connection and the log.";
+
+/// The options for the connection in a short help. Most users need no others.
+const SHORT_CONNECTION: [&str; 4] = ["topic", "websocket_url", "token", "context"];
+
+/// The headings of the options that all commands have.
+const COMMON_HEADINGS: [&str; 2] = ["Connection", "Logging"];
+
+/// Returns a command with the help that [`parse`] prints. One sentence at its end replaces the environment variable
+/// of each option. The short help, for `-h`, fits a screen: it has neither examples nor rare options.
+pub fn with_help(command: clap::Command) -> clap::Command {
     // An option without a heading stands before the headings.
     let early = command
         .get_arguments()
@@ -72,14 +82,31 @@ fn with_note(command: clap::Command) -> clap::Command {
         early if early.is_empty() => ENVIRONMENT.replacen('a', "A", 1),
         early => early + ENVIRONMENT,
     };
-    let add_note = |command: clap::Command| {
-        let before = command.get_after_help();
-        let before = before.map_or(String::new(), |text| format!("{}\n\n", text.ansi()));
-        command.after_help(before + &note)
+    add_note(command, &note).mut_args(|argument| {
+        let is_common = argument
+            .get_help_heading()
+            .is_some_and(|heading| COMMON_HEADINGS.contains(&heading));
+        let is_rare = is_common && !SHORT_CONNECTION.contains(&argument.get_id().as_str());
+        argument.hide_env(true).hide_short_help(is_rare)
+    })
+}
+
+/// Moves the examples of a command and of those below it to the long help, with a note at their end.
+fn add_note(command: clap::Command, note: &str) -> clap::Command {
+    // A command that needs no connection hides these options.
+    let is_hidden = |option: &Arg| {
+        option.is_hide_set() && option.get_env().is_some() && option.get_id() != "topic"
     };
-    add_note(command)
-        .mut_args(|argument| argument.hide_env(true))
-        .mut_subcommands(add_note)
+    let note_here = match command.get_arguments().any(is_hidden) {
+        true => "",
+        false => note,
+    };
+    let before = command.get_after_help().map(|text| text.ansi().to_string());
+    let parts = before.iter().map(String::as_str).chain([note_here]);
+    let parts: Vec<&str> = parts.filter(|part| !part.is_empty()).collect();
+    let end = parts.join("\n\n");
+    let command = command.after_help(SHORT_END).after_long_help(end);
+    command.mut_subcommands(|command| add_note(command, note))
 }
 
 /// Returns whether an environment variable is empty, or has only line breaks.
@@ -264,7 +291,7 @@ mod tests {
                 "--description and all options after 'Connection:' ",
             ),
         ] {
-            let help = with_note(command).render_help().to_string();
+            let help = with_help(command).render_long_help().to_string();
             assert!(help.contains(&format!("\n\n{begin}")), "{help}");
         }
     }

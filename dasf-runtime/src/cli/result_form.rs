@@ -26,8 +26,10 @@ pub struct ResultForm {
     #[arg(short, long)]
     pub raw: bool,
 
-    /// Print the result as JSON, or as text: plots, tables and summaries of results that have them
-    /// [default: text on a terminal without --raw and --indent, otherwise json]
+    /// Print the result as JSON, or as text for people
+    ///
+    /// Series, records, maps and NetCDF have plots, tables and summaries. The default is text on a terminal without
+    /// --raw and --indent, otherwise json.
     #[arg(long, value_name = "FORM", conflicts_with = "raw")]
     format: Option<Format>,
 

@@ -11,8 +11,15 @@ pub struct CallTimeout {
     /// Time to wait for the result: seconds, a time such as 5m or 2h, or none [default: 60]
     #[arg(long, value_name = "TIME")]
     timeout: Option<TimeLimit>,
-    /// Time to wait for each progress report, and for the result after the last one, in place of --timeout
-    #[arg(long, value_name = "TIME", conflicts_with = "timeout")]
+    /// Time to wait for each progress report, in place of --timeout
+    ///
+    /// After the last report, the result may take as long.
+    #[arg(
+        long,
+        value_name = "TIME",
+        conflicts_with = "timeout",
+        hide_short_help = true
+    )]
     timeout_without_progress: Option<TimeLimit>,
 }
 
