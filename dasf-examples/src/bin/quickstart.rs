@@ -5,12 +5,14 @@
 
 use std::error::Error;
 use std::fmt::{Debug, Display};
+use std::future::pending;
 use std::time::Duration;
 
 use dasf::{Address, Host, HostOptions};
 use dasf_broker::Broker;
 use dasf_examples::arithmetic;
 use dasf_gateway::{Gateway, Options};
+use tokio::net::TcpListener;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -23,16 +25,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     };
     let broker = Broker::builder()
         .bind(([127, 0, 0, 1], 0).into())
-        .http(|url| {
-            let address = Address::websocket(url).expect("the URL of a broker is an address");
-            let gateway = Gateway::new(address, Options::default());
-            gateway.expect("the default options are valid").router()
-        })
         .start()
         .await?;
     let url = broker.url();
     let topic = "arithmetic".parse()?;
     let address = Address::websocket(&url)?;
+    let gateway = Gateway::new(address.clone(), Options::default())?;
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let page = format!("http://{}/", listener.local_addr()?);
+    tokio::spawn(async move { gateway.serve(listener, pending()).await });
     let host = Host::start(
         arithmetic::module()?,
         &topic,
@@ -68,7 +69,6 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     show("100 calls of add at once, summed", Ok::<_, String>(sum));
 
-    let page = format!("http://{}/", broker.local_addr());
     if stays {
         println!("\nCall the functions from the page {page}, and stop with Ctrl-C.");
         tokio::signal::ctrl_c().await?;
