@@ -1,6 +1,7 @@
 //! `dasf completions`, in the shells themselves.
 
 use std::path::Path;
+use std::process::Command;
 
 use dasf_examples::{arithmetic, reference};
 use dasf_test_support::terminal::Terminal;
@@ -45,25 +46,39 @@ fn shell(stage: &Stage, shell: &str) -> Terminal {
         ),
     };
     let home = Path::new(&file).parent().unwrap();
-    let start = match shell {
-        "bash" => format!("bash --noprofile --rcfile {file} -i"),
-        "zsh" => "zsh -i".to_owned(),
-        _ => format!("fish --no-config --init-command 'source {file}' -i"),
+    let mut command = Command::new(shell);
+    match shell {
+        "bash" => command.args(["--noprofile", "--rcfile", &file, "-i"]),
+        "zsh" => command.arg("-i"),
+        _ => command.args([
+            "--no-config",
+            "--init-command",
+            &format!("source {file}"),
+            "-i",
+        ]),
     };
-    let line = format!("PATH='{path}' XDG_CONFIG_HOME=$HOME ZDOTDIR=$HOME {start}");
-    let terminal = Terminal::start(home, &line);
-    terminal.wait("there is a prompt", |screen| screen.trim() == "$");
+    command
+        .env("PATH", path)
+        .env("HOME", home)
+        .env("ZDOTDIR", home);
+    command
+        .env("XDG_DATA_HOME", home)
+        .env("XDG_CONFIG_HOME", home);
+    command.env("DE_BACKEND_WEBSOCKET_URL", "");
+    let terminal = Terminal::start(&command, 110, 30);
+    terminal.until("there is a prompt", |screen| screen.trim() == "$");
     terminal
 }
 
 /// Types the beginning of a line and the tabulator, waits until the line is completed, and empties the line.
 fn complete(terminal: &Terminal, typed: &str, completed: &str) {
-    terminal.press(&["-l", typed]);
-    terminal.until(typed.trim_end());
+    terminal.write(typed);
+    terminal.until_shown(typed);
     terminal.press(&["Tab"]);
-    terminal.until(completed);
-    terminal.press(&["C-u", "C-l"]);
-    terminal.wait("the line is empty", |screen| screen.trim() == "$");
+    terminal.until_shown(completed);
+    terminal.press(&["C-u"]);
+    terminal.press(&["C-l"]);
+    terminal.until("the line is empty", |screen| screen.trim() == "$");
 }
 
 /// Completes every kind of word.
