@@ -26,6 +26,7 @@
 //! | [`reference`](mod@reference) | the targets of `$ref` in the schemas of an API description |
 //! | [`text`] | strings from files and environment variables |
 //! | [`time`] | the times of brokers |
+//! | [`trace`] | the traces to which calls belong |
 
 pub mod api_info;
 mod ascii_json;
@@ -47,6 +48,7 @@ pub mod reference;
 pub mod text;
 pub mod time;
 pub mod topic;
+pub mod trace;
 
 pub use error_info::ErrorInfo;
 pub use frame::{
@@ -56,3 +58,4 @@ pub use job::{JobId, JobIdError, JobState};
 pub use message_id::MessageId;
 pub use properties::{MessageType, Properties, Status};
 pub use topic::{Subscription, Topic, TopicError};
+pub use trace::{SpanId, TraceContext, TraceError, TraceId};

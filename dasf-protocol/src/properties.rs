@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::json;
 use crate::topic::Topic;
+use crate::trace::TraceContext;
 
 /// The property names that the protocol defines.
 pub mod key {
@@ -93,6 +94,9 @@ pub mod key {
     /// Extension: in a progress report, the state of the computation from which whoever runs the job next can
     /// go on, as JSON.
     pub const CHECKPOINT: &str = "x_dasf_checkpoint";
+    /// Extension: in a request, the trace to which the call belongs, and the span that calls: the `traceparent` of the
+    /// W3C, and after a space the `tracestate`. See [`TraceContext`](crate::TraceContext).
+    pub const TRACE: &str = "x_dasf_trace";
     /// Extension: the name of the user who sent a message. Only a broker sets it, and refuses messages that
     /// come with it.
     pub const USER: &str = "x_dasf_user";
@@ -130,6 +134,7 @@ pub mod key {
         READER,
         KEEP,
         CHECKPOINT,
+        TRACE,
         USER,
         GROUPS,
     ];
@@ -551,6 +556,12 @@ impl Properties {
     #[must_use]
     pub fn with_status(self, status: Status) -> Self {
         self.with(key::STATUS, status.as_str())
+    }
+
+    /// Returns the trace to which a request belongs. A malformed one counts as none, and so does a malformed
+    /// `tracestate`.
+    pub fn trace(&self) -> Option<TraceContext> {
+        TraceContext::received(self.text(key::TRACE)?)
     }
 
     /// Returns the value of a property.

@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use dasf_protocol::properties::key;
-use dasf_protocol::{MessageId, Properties};
+use dasf_protocol::{MessageId, Properties, TraceContext};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::task::AbortHandle;
@@ -47,6 +47,8 @@ struct Inner {
     cancellation: OnceLock<Cancellation>,
     /// Sends the checkpoints of a job.
     checkpoints: Option<CheckpointSink>,
+    /// The trace to which the call belongs, with its span.
+    trace: Option<Arc<TraceContext>>,
     span: Span,
 }
 
@@ -72,6 +74,7 @@ impl Context {
         deadline: Option<Deadline>,
         abort: Arc<CancellationToken>,
         checkpoints: Option<CheckpointSink>,
+        trace: Option<Arc<TraceContext>>,
         span: Span,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -82,6 +85,7 @@ impl Context {
             abort,
             cancellation: OnceLock::new(),
             checkpoints,
+            trace,
             span,
         }))
     }
@@ -143,6 +147,7 @@ impl Context {
             abort: Arc::new(CancellationToken::new()),
             cancellation: OnceLock::new(),
             checkpoints: None,
+            trace: None,
             span: tracing::error_span!("call", function = tracing::field::Empty),
         }))
     }
@@ -187,6 +192,27 @@ impl Context {
     /// ```
     pub fn groups(&self) -> impl Iterator<Item = &str> {
         groups_of(&self.0.properties)
+    }
+
+    /// Returns the trace to which the call belongs, if its caller has one. Its span is that of this run of the
+    /// function.
+    ///
+    /// The calls that a function makes belong to this trace by themselves. Only in a task or a thread that it starts,
+    /// [`Call::trace`](crate::client::Call::trace) sets the trace.
+    ///
+    /// ```
+    /// fn trace_id(context: &dasf_runtime::Context) -> Option<String> {
+    ///     Some(context.trace()?.trace_id().to_string())
+    /// }
+    /// # assert_eq!(trace_id(&dasf_runtime::Context::local()), None);
+    /// ```
+    pub fn trace(&self) -> Option<&TraceContext> {
+        self.0.trace.as_deref()
+    }
+
+    /// Returns the trace, for the calls of the function.
+    pub(crate) fn shared_trace(&self) -> Option<&Arc<TraceContext>> {
+        self.0.trace.as_ref()
     }
 
     /// Returns how long the caller still waits; `None` if the request has no timeout.

@@ -73,6 +73,8 @@ mod random;
 #[cfg(any(feature = "client", feature = "module"))]
 mod read;
 mod spare;
+#[cfg(any(feature = "client", feature = "module"))]
+mod trace;
 mod transport;
 mod types;
 #[cfg(feature = "module")]

@@ -49,6 +49,16 @@ pub(crate) fn first_context() -> u64 {
 /// The largest context.
 pub(crate) const LAST_CONTEXT: u64 = (1 << 31) - 1;
 
+/// Returns the id of a span that no other one has.
+#[cfg(feature = "module")]
+pub(crate) fn span_id() -> dasf_protocol::SpanId {
+    loop {
+        if let Some(id) = dasf_protocol::SpanId::new((bits() >> 64) as u64) {
+            return id;
+        }
+    }
+}
+
 /// Returns a number from 0 to 1.
 pub(crate) fn fraction() -> f64 {
     (bits() >> 64) as u64 as f64 / u64::MAX as f64

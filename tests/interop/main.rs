@@ -36,6 +36,7 @@ mod secured;
 mod seeing;
 mod shell;
 mod support;
+mod trace;
 mod variants;
 mod web;
 mod xarray;

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// The log of one test, whose host and client run on its thread and on threads that inherit its log.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -34,7 +34,7 @@ impl<'w> MakeWriter<'w> for Log {
 }
 
 impl Log {
-    fn start() -> (Self, tracing::subscriber::DefaultGuard) {
+    pub(crate) fn start() -> (Self, tracing::subscriber::DefaultGuard) {
         let log = Self::default();
         let subscriber = tracing_subscriber::fmt()
             .with_writer(log.clone())
@@ -45,7 +45,7 @@ impl Log {
     }
 
     /// Returns the lines that contain a text.
-    fn lines(&self, text: &str) -> Vec<String> {
+    pub(crate) fn lines(&self, text: &str) -> Vec<String> {
         let log = self.0.lock().unwrap();
         let log = String::from_utf8_lossy(&log);
         let lines = log.lines().filter(|line| line.contains(text));

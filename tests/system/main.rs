@@ -36,6 +36,7 @@ mod rights;
 mod schema;
 mod status;
 mod timeouts;
+mod trace;
 mod types;
 mod unknown_arguments;
 mod unusual_crate;

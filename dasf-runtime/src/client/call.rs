@@ -4,9 +4,11 @@ use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use dasf_protocol::TraceContext;
 use dasf_protocol::payload;
 use dasf_protocol::progress::Report;
 use serde::Serialize;
@@ -16,6 +18,7 @@ use super::{Async, Blocking, CallError, CallOptions, Caller, Mode, Submit, Where
 #[cfg(feature = "module")]
 use crate::module::descriptor::TypeDescriptor;
 use crate::read::{self, SchemaOf};
+use crate::trace;
 
 /// A call that is not sent yet. Send it with `.await`, or with [`send`](Call::send) of a blocking
 /// client.
@@ -189,6 +192,7 @@ impl<R, M: Mode> Call<R, M> {
                 on_progress: None,
                 on_whereabouts: None,
                 warns: true,
+                trace: trace::current(),
             },
             schema: None,
             result: PhantomData,
@@ -234,6 +238,11 @@ impl<R, M: Mode> Call<R, M> {
 
     pub(super) fn caller(&self) -> &Caller<M> {
         &self.caller
+    }
+
+    /// Returns the trace to which the call belongs.
+    pub(super) fn trace_context(&self) -> Option<Arc<TraceContext>> {
+        self.options.trace.clone()
     }
 
     /// Returns the client, the JSON of the request, the timeout and the schema of the result.
@@ -314,6 +323,26 @@ impl<R, M: Mode, H> Call<R, M, H> {
         self
     }
 
+    /// Makes the call a part of a trace, as the W3C describes it. The module logs the id of the trace with the call,
+    /// and its function can [read](crate::Context::trace) the trace.
+    ///
+    /// Within a function of a module, this is seldom needed: the calls that the function makes there belong to the
+    /// trace of its caller. In a task or a thread that the function starts, give them the trace of its context.
+    ///
+    /// ```no_run
+    /// # use dasf_runtime::client::{CallError, Caller};
+    /// # async fn run(caller: Caller) -> Result<(), Box<dyn std::error::Error>> {
+    /// let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".parse()?;
+    /// let request = serde_json::json!({"func_name": "add", "a": 1});
+    /// let sum = caller.call(&request).trace(trace).await?;
+    /// # let _ = sum;
+    /// # Ok(()) }
+    /// ```
+    pub fn trace(mut self, trace: TraceContext) -> Self {
+        self.options.trace = Some(Arc::new(trace));
+        self
+    }
+
     /// Leaves it to the caller to say that no module answers.
     #[cfg(feature = "cli")]
     pub(crate) fn without_warning(mut self) -> Self {
@@ -382,6 +411,7 @@ impl<R, M: Mode, H> Call<R, M, H> {
                 on_progress: Some(OnProgress(Box::new(handler))),
                 on_whereabouts: options.on_whereabouts,
                 warns: options.warns,
+                trace: options.trace,
             },
             schema,
             result,

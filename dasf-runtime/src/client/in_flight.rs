@@ -12,7 +12,7 @@ use dasf_protocol::fragment::{Assembly, Joined, Position};
 use dasf_protocol::payload::{self, Payload};
 use dasf_protocol::progress::Report;
 use dasf_protocol::properties::key;
-use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, Topic};
+use dasf_protocol::{Delivery, ErrorInfo, MessageType, Properties, Status, Topic, TraceContext};
 #[cfg(interleavings)]
 use loom::sync::{Mutex, MutexGuard};
 use tokio::sync::mpsc;
@@ -137,6 +137,7 @@ pub(super) enum Request {
 pub(super) struct Kept {
     pub(super) json: Bytes,
     pub(super) limits: Limits,
+    pub(super) trace: Option<Arc<TraceContext>>,
 }
 
 impl Request {
@@ -946,6 +947,7 @@ mod tests {
         Request::Kept(Kept {
             json: vec![b' '; size].into(),
             limits: Limits::of_question(std::time::Duration::ZERO),
+            trace: None,
         })
     }
 

@@ -25,7 +25,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dasf_protocol::api_info::{ApiInfo, extension};
 use dasf_protocol::properties::key;
-use dasf_protocol::{MessageType, Properties, Topic};
+use dasf_protocol::{MessageType, Properties, Topic, TraceContext};
 use serde_json::value::RawValue;
 use smol_str::ToSmolStr;
 use tokio::sync::{Mutex, Semaphore, SemaphorePermit};
@@ -128,6 +128,7 @@ struct Message {
     json: Bytes,
     way: Way,
     limits: Limits,
+    trace: Option<Arc<TraceContext>>,
 }
 
 impl Message {
@@ -138,6 +139,7 @@ impl Message {
             (Way::Whole, Some(MessageType::Request)) => Request::Kept(Kept {
                 json: self.json.clone(),
                 limits: self.limits,
+                trace: self.trace.clone(),
             }),
             _ => Request::Gone,
         }
@@ -164,6 +166,7 @@ pub(crate) struct CallOptions<H> {
     on_whereabouts: Option<OnWhereabouts>,
     /// Whether the log gets a warning if no module answers.
     warns: bool,
+    trace: Option<Arc<TraceContext>>,
 }
 
 /// The identity of a client.
@@ -268,7 +271,8 @@ impl Shared {
         };
         let stage = Stage::new();
         // Boxed, so that the future of a small call stays small.
-        let mut call = Box::pin(self.send_in_turn(json, limits, options.on_progress, &stage));
+        let mut call =
+            Box::pin(self.send_in_turn(json, limits, options.on_progress, options.trace, &stage));
         self.attend(limits, &stage, &mut call, options.on_whereabouts)
             .await
     }
@@ -313,11 +317,13 @@ impl Shared {
         let kept = Kept {
             json: json.clone(),
             limits,
+            trace: options.trace.clone(),
         };
+        let properties = self.request_properties(limits, options.trace.as_deref());
         let call = self
             .in_flight
             .register(Waiting::default(), Request::Kept(kept));
-        let message = self.outgoing(&call, self.request_properties(limits), json, deadline);
+        let message = self.outgoing(&call, properties, json, deadline);
         let owner: Arc<dyn Calls> = Arc::<InFlight>::clone(&self.in_flight);
         self.publisher
             .try_publish_for(owner, call.context(), message)?;
@@ -333,16 +339,18 @@ impl Shared {
         json: Bytes,
         limits: Limits,
         on_progress: Option<OnProgress<'_>>,
+        trace: Option<Arc<TraceContext>>,
         stage: &Stage,
     ) -> Result<Bytes, CallError> {
         let message = Message {
-            properties: self.request_properties(limits),
+            properties: self.request_properties(limits, trace.as_deref()),
             way: match json.len() {
                 size if size <= self.whole_size() => Way::Whole,
                 size => self.way(size).await?,
             },
             json,
             limits,
+            trace,
         };
         let way = message.way;
         let answer = self.exchange(message, on_progress, stage).await;
@@ -353,8 +361,11 @@ impl Shared {
         Ok(answer?.payload)
     }
 
-    fn request_properties(&self, limits: Limits) -> Properties {
+    fn request_properties(&self, limits: Limits, trace: Option<&TraceContext>) -> Properties {
         let mut properties = Properties::new().with_message_type(MessageType::Request);
+        if let Some(trace) = trace {
+            properties = properties.with(key::TRACE, trace.to_string());
+        }
         if limits.restarts {
             properties = properties.with(key::RESTART_MS, milliseconds(limits.timeout));
         }
@@ -428,6 +439,7 @@ impl Shared {
             json: Bytes::new(),
             way: Way::Whole,
             limits,
+            trace: None,
         };
         let stage = Stage::new();
         let exchange = self.exchange(message, None, &stage);

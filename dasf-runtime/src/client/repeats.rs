@@ -147,7 +147,7 @@ impl Client {
                     return;
                 };
                 let age = milliseconds(kept.limits.begun.elapsed());
-                let properties = shared.request_properties(kept.limits);
+                let properties = shared.request_properties(kept.limits, kept.trace.as_deref());
                 let properties = properties.with(key::REPEATED, age.max(2));
                 let message = shared.message(context, properties, kept.json, deadline);
                 let owner = Arc::new(Repeated(Arc::clone(&shared.in_flight)));

@@ -286,6 +286,7 @@ impl Shared {
             json: Bytes::new(),
             way: Way::Whole,
             limits,
+            trace: None,
         };
         // A ping needs no permit: all may be in use.
         let pong = timeout_at(limits.deadline, self.exchange_whole(ping, &Stage::new())).await;

@@ -23,6 +23,7 @@ use super::redelivery::Redelivery;
 use super::reply_to::{LatestTopics, ReplyTo};
 use super::{FLUSH_TIMEOUT, HostOptions, MAX_CONTEXT_LENGTH, passing};
 use crate::module::Failure;
+use crate::random;
 use crate::transport::{Subscriber, Transit};
 
 pub(super) struct Dispatcher {
@@ -302,6 +303,8 @@ impl Dispatcher {
                 .outbox
                 .try_send_job_state(&reply, JobState::Accepted);
         }
+        let trace = properties.trace();
+        let trace = trace.map(|trace| Arc::new(trace.at(random::span_id())));
         let request = Request {
             payload,
             properties,
@@ -314,6 +317,7 @@ impl Dispatcher {
                 message,
                 admitted,
                 charge: charge.map(Box::new),
+                trace,
                 last: None,
             },
         };

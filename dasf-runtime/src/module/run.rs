@@ -16,6 +16,7 @@ use super::{Failure, Invocation, Outcome, detour};
 use crate::context::Context;
 use crate::progress::ReportSink;
 use crate::spare;
+use crate::trace;
 
 impl Target {
     /// Runs the function, wherever it may run: a plain function on a thread of the runtime for
@@ -50,7 +51,8 @@ impl Target {
         let invocation = self.into_invocation(context, report);
         let is_large = invocation.arguments.request.len() >= spare::LARGE;
         let begun = Instant::now();
-        let call = || kept.span().in_scope(|| function(invocation));
+        let call = || trace::run(kept.shared_trace(), || function(invocation));
+        let call = || kept.span().in_scope(call);
         let call = AssertUnwindSafe(|| match is_large {
             true => spare::keep_during(call),
             false => call(),
@@ -72,10 +74,11 @@ impl Target {
         report: Option<ReportSink>,
     ) -> Outcome {
         let (callable, span) = (Arc::clone(&self.callable), context.span().clone());
+        let trace = context.shared_trace().cloned();
         let invocation = self.into_invocation(context, report);
         // The future itself calls the function, so a panic at the start of the function is also
         // caught.
-        let call = AssertUnwindSafe(async { function(invocation).await });
+        let call = AssertUnwindSafe(trace::run_async(trace, || function(invocation)));
         let output = call.catch_unwind().instrument(span).await;
         let output = output.unwrap_or_else(|panic| Err(Failure::panicked(panic)));
         checked(&callable, output)

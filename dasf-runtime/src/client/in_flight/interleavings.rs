@@ -26,6 +26,7 @@ fn begin(in_flight: &Arc<InFlight>) -> CallGuard {
     let kept = Kept {
         json: vec![b' '; 4].into(),
         limits: Limits::of_question(Duration::ZERO),
+        trace: None,
     };
     in_flight.register(Waiting::default(), Request::Kept(kept))
 }

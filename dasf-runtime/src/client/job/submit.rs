@@ -2,11 +2,12 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use dasf_protocol::properties::key;
-use dasf_protocol::{JobId, JobState, MessageType, Properties, Topic};
+use dasf_protocol::{JobId, JobState, MessageType, Properties, Topic, TraceContext};
 use sha2::{Digest, Sha256};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -100,6 +101,7 @@ impl<R, M: Mode> Submit<R, M> {
             keep,
         } = self;
         let id = id?;
+        let trace = call.trace_context();
         let (caller, json, job_timeout, schema) = call.into_request()?;
         let shared = &caller.shared;
         shared.check(&json)?;
@@ -110,6 +112,7 @@ impl<R, M: Mode> Submit<R, M> {
             keeping,
             keep,
             timeout: job_timeout,
+            trace,
         };
         let limit = shared.options.timeout;
         let submitted = timeout(limit, submission.run(Bytes::from(json), has_key)).await;
@@ -155,6 +158,7 @@ struct Submission<'s> {
     keeping: Keeping,
     keep: Duration,
     timeout: Option<Duration>,
+    trace: Option<Arc<TraceContext>>,
 }
 
 impl Submission<'_> {
@@ -241,6 +245,9 @@ impl Submission<'_> {
             .with(key::KEEP, self.keep.as_secs());
         if let Some(timeout) = self.timeout {
             properties = with_timeout(properties, timeout);
+        }
+        if let Some(trace) = &self.trace {
+            properties = properties.with(key::TRACE, trace.to_string());
         }
         match repeats {
             true => properties.with(key::REPEATED, "1"),

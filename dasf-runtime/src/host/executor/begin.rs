@@ -131,6 +131,7 @@ impl Executor {
             call.reply.deadline.clone(),
             Arc::clone(&self.abort),
             checkpoints,
+            call.trace.clone(),
             span,
         );
         let handler = target.handler();
@@ -198,12 +199,15 @@ impl Executor {
 
     /// Returns the span of a call, with the name of its function if that is known.
     fn span(&self, call: &Call, function: Option<&str>) -> Span {
+        let trace = call.trace.as_ref();
         // The level is the highest one, so that events of every level have the span.
         tracing::error_span!(
             parent: None,
             "call",
             function,
             user = call.reply.user.as_deref(),
+            trace_id = trace.map(|trace| display(trace.trace_id())),
+            span_id = trace.map(|trace| display(trace.span_id())),
             message_id = &*call.message_id,
             topic = self.topic.as_str(),
         )
