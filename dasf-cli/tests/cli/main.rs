@@ -104,6 +104,41 @@ fn a_function_for_a_group_is_shown_and_refused_in_words() {
 }
 
 #[test]
+fn a_script_for_the_shell_ends_at_the_first_error() {
+    let stage = Stage::new(None);
+    stage.serve(arithmetic::module().unwrap(), "arithmetic");
+    let shell = ["shell", "-t", "arithmetic"];
+    let lines = "add a=1\n\n {\"func_name\": \"add\", \"a\": 5}\nexit\nadd a=9\n";
+    let printed = stage.run_with_input(&shell, lines).succeeds();
+    assert_eq!(printed, "3\n7\n");
+    let name = "Greeter.greet name=Ada\n";
+    let raw = stage.run_with_input(&[&shell[..], &["--raw"]].concat(), name);
+    assert_eq!(raw.succeeds(), "Hi Ada\n");
+    for (lines, code, problem) in [
+        ("sqrt a=-1\nadd a=1\n", 2, "validating: sqrt: a: -1 is"),
+        (
+            "add a=[1\nadd a=1\n",
+            2,
+            "a quote, bracket or brace has no end",
+        ),
+        (
+            "add a=@-\n",
+            2,
+            "standard input has the lines of the shell; write NAME=@FILE",
+        ),
+        (
+            "help ad\n",
+            2,
+            "the module has no function \"ad\"; did you mean \"add\"?",
+        ),
+        ("{\"a\": 1}\n", 2, "the request has no func_name; "),
+    ] {
+        let error = stage.run_with_input(&shell, lines).fails(code);
+        assert!(error.starts_with(problem), "{error}");
+    }
+}
+
+#[test]
 fn usage_mistakes_are_one_line_and_code_2() {
     let stage = Stage::new(None);
     for (arguments, expected) in [
