@@ -58,6 +58,34 @@ fn error_line(output: &Output, code: i32) -> String {
 }
 
 #[test]
+fn a_part_of_a_module_is_all_that_callers_see() {
+    let schema = stdout(&reference(&["--members", "Greeter,add", "api-info"]));
+    let api: Value = serde_json::from_str(&schema).unwrap();
+    let names = |members: &Value| -> Vec<Value> {
+        let members = members.as_array().unwrap().iter();
+        members.map(|member| member["name"].clone()).collect()
+    };
+    assert_eq!(names(&api["functions"]), ["add"]);
+    assert_eq!(names(&api["classes"]), ["Greeter"]);
+    assert_eq!(api["rpc_schema"]["anyOf"].as_array().unwrap().len(), 2);
+    let add = ["--members", "add", "compute", "{func_name: add, a: 1}"];
+    assert_eq!(stdout(&reference(&add)), "3");
+    let echo = ["--members", "add", "compute", "{func_name: echo, text: a}"];
+    let error = error_line(&reference(&echo), 2);
+    assert!(error.contains("no function \"echo\""), "{error}");
+    let mut command = command(REFERENCE, &["schema"]);
+    let output = command
+        .env("DE_BACKEND_MEMBERS", "add, ad")
+        .output()
+        .unwrap();
+    let error = error_line(&output, 2);
+    assert!(
+        error.contains("no member \"ad\"; did you mean \"add\"?"),
+        "{error}"
+    );
+}
+
+#[test]
 fn help_explains_every_option_and_command() {
     let help = stdout(&reference(&["--help"]));
     for part in [

@@ -486,6 +486,7 @@ mod tests {
             "mqtt-url",
             "mqtt-user",
             "status-addr",
+            "members",
         ];
         let log = ["debug", "log-level", "log-format", "log-file"];
         let command = <crate::cli::options::Cli as clap::CommandFactory>::command();

@@ -137,6 +137,10 @@ fn try_run(
     };
     let log = cli.logging.start()?;
     let mut module = Module::new(descriptor).map_err(Error::failed)?;
+    if let Some(members) = &cli.members {
+        let members = members.iter().map(|name| name.trim());
+        module = module.with_members(members).map_err(Error::usage)?;
+    }
     if let Some(description) = &cli.description {
         module = module.with_description(description);
     }

@@ -31,6 +31,17 @@ pub(super) struct Cli {
     #[arg(short, long, global = true, env = "DE_BACKEND_DESCRIPTION")]
     pub(super) description: Option<String>,
 
+    /// Serve only these functions and classes: their names, separated by commas [default: all]
+    #[arg(
+        long,
+        global = true,
+        env = "DE_BACKEND_MEMBERS",
+        value_name = "NAMES",
+        value_delimiter = ',',
+        value_parser = OneLine(StringValueParser::new())
+    )]
+    pub(super) members: Option<Vec<String>>,
+
     #[command(flatten)]
     pub(super) connection: Connection,
 

@@ -35,7 +35,7 @@ impl Access {
     }
 
     /// Returns who may call any function of a module.
-    pub(super) fn to_module(members: &[Member]) -> Self {
+    pub(super) fn to_module(members: &[&'static Member]) -> Self {
         let mut groups: BTreeSet<&'static str> = BTreeSet::new();
         for function in functions(members) {
             if function.allow_groups.is_empty() {

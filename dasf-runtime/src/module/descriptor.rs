@@ -78,6 +78,16 @@ pub struct FunctionDescriptor {
     pub handler: Handler,
 }
 
+impl Member {
+    /// Returns the name in requests.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Function(function) => function.name,
+            Self::Class(class) => class.name,
+        }
+    }
+}
+
 impl ClassDescriptor {
     /// Returns a class without a description.
     pub const fn new(

@@ -61,6 +61,8 @@ pub struct Module {
     description: String,
     functions: HashMap<&'static str, Arc<Callable>>,
     classes: HashMap<&'static str, Class>,
+    /// The functions and classes, in the order of the source.
+    members: Vec<&'static Member>,
     /// Who may call any of its functions.
     access: Access,
     /// What happens to each request before its function runs.
@@ -138,15 +140,56 @@ impl Module {
     /// regular expression. Also fails if two members would get the same title, if a default does
     /// not match its schema, or if values of a type can never be read.
     pub fn new(descriptor: &'static ModuleDescriptor) -> Result<Self, ModuleError> {
-        let mut builder = SchemaBuilder::new(descriptor.members)?;
-        check_types(descriptor.members)?;
+        Self::of_members(descriptor, descriptor.members.iter().collect())
+    }
+
+    /// Leaves out all functions and classes but these. Callers see no others, and cannot call them. The order of the
+    /// names has no meaning.
+    ///
+    /// ```no_run
+    /// # fn run(arithmetic: dasf_runtime::Module) -> Result<(), dasf_runtime::ModuleError> {
+    /// let part = arithmetic.with_members(["add", "Greeter"])?;
+    /// # drop(part);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Returns a [`ModuleError`] if the module does not have a member of this name.
+    pub fn with_members<N: AsRef<str>>(
+        self,
+        names: impl IntoIterator<Item = N>,
+    ) -> Result<Self, ModuleError> {
+        let mut chosen = HashSet::new();
+        for name in names {
+            let name = name.as_ref();
+            if !self.members().any(|member| member == name) {
+                let known: Vec<_> = self.members().map(str::to_owned).collect();
+                return Err(ModuleError {
+                    member: name.to_owned(),
+                    reason: unknown_arguments::unknown_member(MODULE, "member", name, &known),
+                });
+            }
+            chosen.insert(name.to_owned());
+        }
+        let mut members = self.members;
+        members.retain(|member| chosen.contains(member.name()));
+        let module = Self::of_members(self.descriptor, members)?;
+        Ok(module.with_description(self.description))
+    }
+
+    fn of_members(
+        descriptor: &'static ModuleDescriptor,
+        members: Vec<&'static Member>,
+    ) -> Result<Self, ModuleError> {
+        let mut builder = SchemaBuilder::new(&members)?;
+        check_types(&members)?;
         let mut functions = HashMap::new();
         let mut classes = HashMap::new();
         let mut extensions = Extensions::new([extension::REQUEST_FRAGMENTS, extension::TIMEOUT]);
         extensions.module_version = Some(descriptor.version.to_owned());
         let mut info = ApiInfo::new(Value::Null);
         info.x_dasf = Some(extensions);
-        for member in descriptor.members {
+        for member in &members {
             match member {
                 Member::Function(function) => builder.add_function(function)?,
                 Member::Class(class) => builder.add_class(class)?,
@@ -156,7 +199,7 @@ impl Module {
         let mut numbers = 1..=u16::MAX;
         // Functions beyond the last number share it.
         let mut next = || numbers.next().unwrap_or(u16::MAX);
-        for member in descriptor.members {
+        for member in &members {
             match member {
                 Member::Function(function) => {
                     let schemas = documents.function(function);
@@ -194,7 +237,8 @@ impl Module {
             description,
             functions,
             classes,
-            access: Access::to_module(descriptor.members),
+            access: Access::to_module(&members),
+            members,
             detour: None,
             api,
         })
@@ -229,10 +273,7 @@ impl Module {
 
     /// Returns the names of the functions and classes.
     pub(crate) fn members(&self) -> impl Iterator<Item = &'static str> {
-        self.descriptor.members.iter().map(|member| match member {
-            Member::Function(function) => function.name,
-            Member::Class(class) => class.name,
-        })
+        self.members.iter().map(|member| member.name())
     }
 
     /// Returns the schema of a request to this module on `topic`: the response to `info`.
@@ -340,7 +381,7 @@ impl Module {
 
     /// Returns the names of the functions that only users in some groups may call.
     pub(crate) fn functions_for_groups(&self) -> Vec<Cow<'static, str>> {
-        let members = self.descriptor.members.iter();
+        let members = self.members.iter();
         let all = members.flat_map(|member| match member {
             Member::Function(function) => vec![("", function)],
             Member::Class(class) => class.methods.iter().map(|it| (class.name, it)).collect(),
@@ -363,7 +404,7 @@ impl Module {
 ///
 /// # Errors
 /// Returns the first type whose values cannot be read.
-fn check_types(members: &[Member]) -> Result<(), ModuleError> {
+fn check_types(members: &[&'static Member]) -> Result<(), ModuleError> {
     let mut checked = HashSet::new();
     let mut check = |ty: &TypeDescriptor, place: &dyn Fn() -> String| {
         if !checked.insert((ty.id)()) {

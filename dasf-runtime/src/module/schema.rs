@@ -64,7 +64,7 @@ impl SchemaBuilder {
     ///
     /// # Errors
     /// Fails if two members get the same title, because the title names the schema.
-    pub(super) fn new(members: &'static [Member]) -> Result<Self, ModuleError> {
+    pub(super) fn new(members: &[&'static Member]) -> Result<Self, ModuleError> {
         let settings = SchemaSettings::draft2019_09();
         let mut requests = settings.clone().for_deserialize().into_generator();
         if functions(members).any(FunctionDescriptor::reports) {
@@ -382,7 +382,9 @@ impl Documents {
 }
 
 /// Returns all functions and methods.
-pub(super) fn functions(members: &[Member]) -> impl Iterator<Item = &FunctionDescriptor> {
+pub(super) fn functions(
+    members: &[&'static Member],
+) -> impl Iterator<Item = &'static FunctionDescriptor> {
     members.iter().flat_map(|member| match member {
         Member::Function(function) => std::slice::from_ref(function),
         Member::Class(class) => class.methods,
@@ -390,7 +392,7 @@ pub(super) fn functions(members: &[Member]) -> impl Iterator<Item = &FunctionDes
 }
 
 /// Returns the titles of all schemas, with their members.
-fn titles_of(members: &'static [Member]) -> Vec<(String, String)> {
+fn titles_of(members: &[&'static Member]) -> Vec<(String, String)> {
     let mut titles = Vec::new();
     for member in members {
         match member {
