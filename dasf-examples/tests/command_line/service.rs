@@ -139,6 +139,50 @@ fn a_hang_up_opens_the_log_file_again() {
 
 #[cfg(unix)]
 #[test]
+fn a_module_that_was_built_again_starts_again() {
+    use std::fs;
+    use std::time::{Duration, Instant};
+
+    use dasf_test_support::program::signal;
+
+    let (runtime, broker) = broker(None);
+    let url = broker.url();
+    let folder = tempfile::tempdir().unwrap();
+    let program = folder.path().join("module");
+    let log = folder.path().join("module.log");
+    fs::copy(REFERENCE, &program).unwrap();
+    let mut module = command(program.to_str().unwrap(), &["listen", "--reload"]);
+    module.args(["-t", "built", "--websocket-url", &url, "--log-file"]);
+    let mut module = module.arg(&log).spawn().unwrap();
+    let wait_for = |text: &str, times: usize| {
+        let begin = Instant::now();
+        while fs::read_to_string(&log).is_ok_and(|log| log.matches(text).count() < times) {
+            assert!(begin.elapsed() < Duration::from_secs(60), "{text}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    wait_for("listening", 1);
+    let call = || {
+        runtime.block_on(async {
+            let builder = Caller::builder("built").websocket(&url);
+            let caller = builder.connect().await.unwrap();
+            caller.call(&json!({"func_name": "add", "a": 1})).await
+        })
+    };
+    assert_eq!(call().unwrap(), json!(3));
+    // As cargo does: the program is another file with the same name.
+    let built = folder.path().join("built");
+    fs::copy(REFERENCE, &built).unwrap();
+    fs::rename(&built, &program).unwrap();
+    wait_for("the program has been built again", 1);
+    wait_for("listening", 2);
+    assert_eq!(call().unwrap(), json!(3));
+    signal(module.id(), "-TERM");
+    assert_eq!(module.wait().unwrap().code(), Some(0));
+}
+
+#[cfg(unix)]
+#[test]
 fn the_service_manager_knows_the_state_of_a_module() {
     use std::os::unix::net::UnixDatagram;
     use std::time::Duration;

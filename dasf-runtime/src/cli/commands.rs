@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use super::error::INTERRUPTED;
 use super::options::{Cli, Command};
 use super::output::{Indent, ProgressHandler, print_error, print_result, progress_handler};
+use super::reload::Program;
 use super::work::{ServiceSignals, close, on_runtime, run_until_interrupted};
 use super::{CallTimeout, Error, Presence, TimeLimit, request};
 use crate::client::{CallError, Caller};
@@ -18,9 +19,10 @@ use crate::host::{Acknowledge, Host, StartError};
 use crate::module::{FailureKind, Module};
 use crate::progress::ReportSink;
 
-pub(super) fn run(cli: &Cli, module: Module, log: &LogGuard) -> Result<(), Error> {
+/// Runs the command. Returns the program of this process if it has to start again.
+pub(super) fn run(cli: &Cli, module: Module, log: &LogGuard) -> Result<Option<Program>, Error> {
     let title = cli.title(module.name());
-    match &cli.command {
+    let done = match &cli.command {
         Command::Schema(indent) => indent.print(&module.schema(title)),
         Command::ApiInfo(indent) => indent.print(&module.api_info(title)),
         #[cfg(feature = "generate")]
@@ -61,13 +63,18 @@ pub(super) fn run(cli: &Cli, module: Module, log: &LogGuard) -> Result<(), Error
             let request = request::read(&text.request, &module)?;
             if *submit {
                 let timeout = timeout.given().map(TimeLimit::duration);
-                return run_until_interrupted(submit_job(cli, &request, timeout));
+                run_until_interrupted(submit_job(cli, &request, timeout))
+            } else {
+                let on_progress = progress_handler(text.no_progress);
+                run_until_interrupted(send_request(cli, &request, *timeout, on_progress))
             }
-            let on_progress = progress_handler(text.no_progress);
-            run_until_interrupted(send_request(cli, &request, *timeout, on_progress))
         }
-        Command::Listen(hand_over) => on_runtime(listen(cli, hand_over.apply(module)?, log.file())),
-    }
+        Command::Listen { hand_over, reload } => {
+            let program = reload.then(Program::of_process).transpose()?;
+            return on_runtime(listen(cli, hand_over.apply(module)?, log.file(), program));
+        }
+    };
+    done.map(|()| None)
 }
 
 /// A call in this process. A drop tells its function that nobody waits for it, and shows no more of its progress: a
@@ -193,7 +200,13 @@ async fn sender(cli: &Cli) -> Result<Caller, Error> {
     cli.connection.connect(builder).await
 }
 
-async fn listen(cli: &Cli, module: Module, log_file: Option<&LogFile>) -> Result<(), Error> {
+/// Serves the module until it is stopped, or until its program has been built again. Then returns the program.
+async fn listen(
+    cli: &Cli,
+    module: Module,
+    log_file: Option<&LogFile>,
+    program: Option<Program>,
+) -> Result<Option<Program>, Error> {
     let topic = cli.connection.topic()?;
     let address = cli.connection.address()?;
     let options = cli.host_options()?;
@@ -208,7 +221,7 @@ async fn listen(cli: &Cli, module: Module, log_file: Option<&LogFile>) -> Result
     let group = group.as_ref().map(dasf_protocol::Subscription::as_str);
     let host = tokio::select! {
         host = Host::start(module, &topic, address, options) => host,
-        () = signals.next() => return Ok(()),
+        () = signals.next() => return Ok(None),
     };
     let mut host = host.map_err(|error| match error {
         StartError::Connect(error) => cli.connection.with_advice(&error),
@@ -249,14 +262,27 @@ async fn listen(cli: &Cli, module: Module, log_file: Option<&LogFile>) -> Result
         }
         std::future::pending::<()>().await;
     };
-    tokio::select! {
-        () = signals.next() => {}
+    let built_again = async {
+        match &program {
+            Some(program) => program.built_again().await,
+            None => std::future::pending().await,
+        }
+    };
+    let is_built_again = tokio::select! {
+        () = signals.next() => false,
+        () = built_again => true,
         () = host.ended() => return Err(Error::Failed("the module ended unexpectedly".to_owned())),
-        () = warning => {}
-        () = manager.watch(|| sign_of_life(&connections)) => {}
+        () = warning => false,
+        () = manager.watch(|| sign_of_life(&connections)) => false,
+    };
+    if is_built_again {
+        tracing::info!(
+            "the program has been built again; it starts when the accepted calls are answered"
+        );
+    } else {
+        manager.stopping();
+        tracing::info!("stopping; interrupt again to stop at once");
     }
-    manager.stopping();
-    tracing::info!("stopping; interrupt again to stop at once");
     tokio::select! {
         () = host.shutdown() => {}
         () = signals.next() => {
@@ -264,7 +290,7 @@ async fn listen(cli: &Cli, module: Module, log_file: Option<&LogFile>) -> Result
             std::process::exit(INTERRUPTED.into());
         }
     }
-    Ok(())
+    Ok(program.filter(|_| is_built_again))
 }
 
 /// Waits until the thread of a host does a task.

@@ -56,6 +56,7 @@ mod presence;
 mod progress_bars;
 #[cfg(all(unix, feature = "progress-bars"))]
 mod quiet_keys;
+mod reload;
 mod request;
 #[cfg(feature = "shell")]
 mod result_form;
@@ -144,5 +145,11 @@ fn try_run(
     if let Some(description) = &cli.description {
         module = module.with_description(description);
     }
-    commands::run(&cli, module, &log)
+    let next = commands::run(&cli, module, &log)?;
+    // The new program has its own log.
+    drop(log);
+    match next {
+        None => Ok(()),
+        Some(program) => Err(program.start_again()),
+    }
 }

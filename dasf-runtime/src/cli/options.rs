@@ -66,7 +66,14 @@ pub(super) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Serve the module: answer requests until interrupted
-    Listen(HandOver),
+    Listen {
+        /// For development: when the program has been built again, answer the accepted calls, and start the new
+        /// program
+        #[arg(long)]
+        reload: bool,
+        #[command(flatten)]
+        hand_over: HandOver,
+    },
     /// Check the connection to the broker
     TestConnect,
     /// Print the JSON schema of the requests to this module
