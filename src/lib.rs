@@ -282,9 +282,9 @@ pub mod broker {
     pub use dasf_runtime::{
         Address, AddressError, BrokerGreeting, BrokerProxy, BrokerRoute, Cause, ConnectError,
         DeadAttempt, DeadConsumer, DeadRequest, DeadRequestDetails, Feature, ListedModule,
-        Persistence, PulsarAddress, TlsFault, broker_route, dead_letters, dead_request,
-        dead_requests, drop_dead_letter, drop_dead_request, greet_broker, list_modules,
-        retry_dead_letter, retry_dead_request,
+        ListenerActivity, Persistence, PulsarAddress, TlsFault, TopicActivity, broker_route,
+        dead_letters, dead_request, dead_requests, drop_dead_letter, drop_dead_request,
+        greet_broker, list_modules, retry_dead_letter, retry_dead_request, topic_activity,
     };
 }
 

@@ -7,13 +7,13 @@ use crate::options::Cli;
 /// The heading of the options for the connection.
 pub(crate) const CONNECTION: &str = "Connection";
 /// The commands that connect to no broker.
-const WITHOUT_CONNECTION: [&str; 3] = ["completions", "man", "new"];
+const WITHOUT_CONNECTION: [&str; 4] = ["broker", "completions", "man", "new"];
 /// The commands with a subcommand that saves options for the connection, and others that do not.
 const CONTEXT: &str = "context";
 const ADD: &str = "add";
 /// The commands that find the topic otherwise, or need none.
-const WITHOUT_TOPIC: [&str; 8] = [
-    "cancel", "forget", "gateway", "jobs", "list", "result", "status", "wait",
+const WITHOUT_TOPIC: [&str; 10] = [
+    "cancel", "forget", "gateway", "jobs", "list", "result", "status", "top", "wait", "watch",
 ];
 
 /// Returns the command line of `dasf`. Its help hides the options that have no meaning for a command.

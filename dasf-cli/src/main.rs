@@ -1,6 +1,8 @@
 //! The command `dasf`, for people who call modules and do not have their source. See `dasf --help`.
 
 mod api;
+mod bench;
+mod broker;
 mod call;
 mod checked;
 mod completion;
@@ -21,7 +23,9 @@ mod options;
 mod ping;
 mod shell;
 mod submit;
+mod top;
 mod user_files;
+mod watch;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -40,14 +44,17 @@ fn main() -> ExitCode {
     if let Some(code) = completion::complete() {
         return code;
     }
-    match run() {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    if let Some(started) = broker::run(&words) {
+        return started.unwrap_or_else(|error| error.report());
+    }
+    match run(&words) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => error.report(),
     }
 }
 
-fn run() -> Result<(), Error> {
-    let words: Vec<OsString> = std::env::args_os().collect();
+fn run(words: &[OsString]) -> Result<(), Error> {
     let Some(mut matches) = cli::matches(help::command(), words.iter().cloned())? else {
         return Ok(());
     };
@@ -57,7 +64,7 @@ fn run() -> Result<(), Error> {
         matches.subcommand_name(),
         Some("completions" | "context" | "man" | "new")
     );
-    if !is_local && let Some(applied) = context::applied(&matches, &words)? {
+    if !is_local && let Some(applied) = context::applied(&matches, words)? {
         origin = format!("from the context {}", applied.name);
         match cli::matches(applied.command, applied.words)? {
             Some(again) => matches = again,
@@ -70,6 +77,13 @@ fn run() -> Result<(), Error> {
     match &cli.command {
         Command::Ping(options) => ping::run(connection, options),
         Command::List(options) => list::run(connection, options),
+        Command::Top(options) => top::run(connection, options),
+        Command::Watch(options) => watch::run(connection, options),
+        Command::Bench(options) => bench::run(connection, options),
+        // Options for the connection, or a completed line, stand before the command.
+        Command::Broker(_) => Err(Error::usage(
+            "write broker directly after dasf; the options after it are those of dasf-broker",
+        )),
         Command::Dead(command) => dead::run(connection, command),
         Command::Api(options) => api::run(connection, options),
         Command::Call(options) => call::run(connection, options),

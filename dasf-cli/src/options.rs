@@ -4,12 +4,16 @@ use clap::{Args, Parser, Subcommand};
 use dasf::cli::{CallTimeout, Connection, Indent, Logging, ResultForm, TimeLimit};
 use dasf::client::JobId;
 
+use crate::bench::Bench;
+use crate::broker::Broker;
 use crate::completion::Completions;
 use crate::context::ContextCommand;
 use crate::contexts;
 use crate::doctor::Doctor;
 use crate::man::Man;
 use crate::new::New;
+use crate::top::Top;
+use crate::watch::Watch;
 
 /// The id of the option `--context`.
 pub(crate) const CONTEXT: &str = "context";
@@ -28,6 +32,7 @@ Examples:
   dasf call -t arithmetic add a=1 b=5            call a function
   id=$(dasf submit -t arithmetic count n=500)    start a call that outlives this terminal
   dasf wait $id                                  wait for its result
+  dasf top                                       show live what waits and what runs
   dasf dead list                                 list the requests that ended their modules
   dasf generate -t arithmetic --lang python -o arithmetic.py
 
@@ -99,9 +104,17 @@ Examples:
 
 $id is what 'dasf submit' printed. A function that runs is not told; use 'dasf cancel' before.")]
     Forget(OfJob),
+    /// Show live who listens, what waits and what runs
+    Top(Top),
+    /// Tell what happens on a topic, line by line
+    Watch(Watch),
+    /// Call a function again and again, and measure the rate and the times
+    Bench(Bench),
     /// List, show, send again or drop requests that ended the modules that ran them
     #[command(subcommand)]
     Dead(Dead),
+    /// Run the broker dasf-broker; its options follow
+    Broker(Broker),
     /// Serve the modules over HTTP, for callers without a client
     Gateway(Gateway),
     /// Look for the fault of a connection, step by step

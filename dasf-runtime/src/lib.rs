@@ -32,6 +32,7 @@
     allow(rustdoc::broken_intra_doc_links)
 )]
 
+mod activity;
 mod address;
 mod backoff;
 #[cfg(feature = "module")]
@@ -80,6 +81,7 @@ mod types;
 #[cfg(feature = "module")]
 mod written;
 
+pub use activity::{ListenerActivity, TopicActivity, topic_activity};
 pub use address::{Address, AddressError, Persistence, PulsarAddress};
 #[cfg(feature = "module")]
 pub use checkpoint::CheckpointError;

@@ -100,6 +100,9 @@ fn command() -> clap::Command {
         })
         .mut_subcommand("call", request)
         .mut_subcommand("submit", request)
+        .mut_subcommand("bench", request)
+        .mut_subcommand("top", with("topics", live::topics))
+        .mut_subcommand("watch", with("watched", live::topics))
         .mut_subcommand("api", with("name", live::members))
         .mut_subcommand("list", with("topics", live::topics))
         .mut_subcommand("context", |command| {

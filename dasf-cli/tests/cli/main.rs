@@ -3,6 +3,7 @@
 // A test that fails panics.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod activity;
 mod completions;
 mod contexts;
 mod doctor;
@@ -64,6 +65,10 @@ fn help_has_examples() {
         "doctor",
         "generate",
         "completions",
+        "man",
+        "top",
+        "watch",
+        "bench",
     ] {
         assert!(
             help.contains(&format!("\n  {command} ")),

@@ -18,6 +18,7 @@ use super::{
     BrokerClock, ConnectError, DEFAULT_MAX_DEATHS, DiscoveredModule, Feature, Keeping,
     KeptMessages, Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
 };
+use crate::activity::TopicActivity;
 use crate::random;
 
 /// A DASF broker, whose topics are paths below a URL.
@@ -117,6 +118,15 @@ impl Transport for Dasf {
     fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<DiscoveredModule>, ConnectError>>> {
         let (headers, trust) = (self.headers.clone(), self.trust.clone());
         Some(Box::pin(websocket::read_listing(
+            &self.producer,
+            headers,
+            trust,
+        )))
+    }
+
+    fn activity(&self) -> Option<BoxFuture<'_, Result<Vec<TopicActivity>, ConnectError>>> {
+        let (headers, trust) = (self.headers.clone(), self.trust.clone());
+        Some(Box::pin(websocket::read_activity(
             &self.producer,
             headers,
             trust,

@@ -35,11 +35,14 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
+use crate::activity::TopicActivity;
 use crate::host_name;
 use base_url::encoded;
 pub(crate) use send_window::{SendWindow, Turn};
 pub(crate) use websocket::{DeadLetter, DeadLetterTopic};
-pub(crate) use websocket::{Link, LinkPool, Trust, lacks_dead_requests, lacks_list, route};
+pub(crate) use websocket::{
+    Link, LinkPool, Trust, lacks_activity, lacks_dead_requests, lacks_list, route,
+};
 
 pub(crate) use broker_clock::BrokerClock;
 pub use cause::Cause;
@@ -191,6 +194,11 @@ pub(crate) trait Transport: fmt::Debug + Send + Sync {
 
     /// Returns the announcements of the modules that listen; `None` if the broker keeps no list.
     fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<DiscoveredModule>, ConnectError>>> {
+        None
+    }
+
+    /// Returns what happens on the topics; `None` if the broker does not tell.
+    fn activity(&self) -> Option<BoxFuture<'_, Result<Vec<TopicActivity>, ConnectError>>> {
         None
     }
 
@@ -596,6 +604,8 @@ pub enum Feature {
     RetainedMessages,
     /// The broker lists the modules that listen.
     ModuleList,
+    /// The broker tells what happens on its topics.
+    TopicActivity,
     /// The broker keeps the answers to jobs.
     Jobs,
     /// The broker puts requests aside that ended the modules that ran them.
@@ -616,7 +626,10 @@ impl Feature {
             Self::RedeliveryLimit => "remove --max-deaths",
             Self::ModuleList => "name the topics to look at: `list TOPIC`",
             Self::Jobs => "call without `submit`; at a Pulsar, use --persistent persistent",
-            Self::Acknowledgement | Self::RetainedMessages | Self::DeadLetters => return None,
+            Self::Acknowledgement
+            | Self::RetainedMessages
+            | Self::TopicActivity
+            | Self::DeadLetters => return None,
             Self::DeadRequests => {
                 "at a Pulsar, name the topic and the group with --topic and --group"
             }
@@ -634,6 +647,7 @@ impl fmt::Display for Feature {
             Self::Acknowledgement => "acknowledgement of messages",
             Self::RetainedMessages => "retained messages",
             Self::ModuleList => "a list of modules",
+            Self::TopicActivity => "what happens on its topics",
             Self::Jobs => "jobs",
             Self::DeadRequests => "requests that are put aside",
             Self::DeadLetters => "a dead-letter topic",

@@ -21,6 +21,7 @@ use super::{
     BrokerClock, ConnectError, DeadLetterTopic, DiscoveredModule, Feature, Keeping, KeptMessages,
     Publisher, PublisherOptions, Reader, Reading, Subscriber, Transport, Trust,
 };
+use crate::activity::TopicActivity;
 use standing::Standing;
 
 /// How many messages a sender may be ahead of a reader of a non-persistent topic. Such a topic
@@ -197,6 +198,15 @@ impl Transport for Pulsar {
     fn announcements(&self) -> Option<BoxFuture<'_, Result<Vec<DiscoveredModule>, ConnectError>>> {
         let (headers, trust) = (self.headers.clone(), self.trust.clone());
         Some(Box::pin(websocket::read_listing(
+            &self.producer,
+            headers,
+            trust,
+        )))
+    }
+
+    fn activity(&self) -> Option<BoxFuture<'_, Result<Vec<TopicActivity>, ConnectError>>> {
+        let (headers, trust) = (self.headers.clone(), self.trust.clone());
+        Some(Box::pin(websocket::read_activity(
             &self.producer,
             headers,
             trust,

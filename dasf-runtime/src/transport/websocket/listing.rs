@@ -12,6 +12,7 @@ use tokio_tungstenite::tungstenite::Message;
 
 use super::connect::{broken, connect};
 use super::{Endpoint, Socket};
+use crate::activity::TopicActivity;
 use crate::discovery::ListedModule;
 use crate::transport::{ConnectError, DiscoveredModule, Feature};
 
@@ -89,6 +90,27 @@ pub(in crate::transport) async fn read(
     })
     .await?;
     Ok(modules)
+}
+
+/// A part of the list, with all that the broker tells of a topic.
+#[derive(Deserialize)]
+struct ActivityPart {
+    topics: Vec<TopicActivity>,
+}
+
+/// Reads what happens on the topics.
+pub(in crate::transport) async fn read_activity(
+    endpoint: &Endpoint,
+) -> Result<Vec<TopicActivity>, ConnectError> {
+    let mut topics = Vec::new();
+    each_frame(endpoint, lacks_activity, |text| {
+        let part: ActivityPart = parse(endpoint, text, "list of topics")?;
+        topics.extend(part.topics);
+        topics.truncate(MAX_MODULES);
+        Ok(topics.len() < MAX_MODULES)
+    })
+    .await?;
+    Ok(topics)
 }
 
 /// Reads what the broker answers about the requests that are put aside: an object in each frame.
@@ -204,6 +226,15 @@ pub(crate) fn lacks_list(url: String) -> ConnectError {
         url,
         feature: Feature::ModuleList,
         reason: "only dasf-broker and MQTT brokers keep one".to_owned(),
+    }
+}
+
+/// Returns the error of a broker that does not tell what happens on its topics.
+pub(crate) fn lacks_activity(url: String) -> ConnectError {
+    ConnectError::Unsupported {
+        url,
+        feature: Feature::TopicActivity,
+        reason: "only dasf-broker does".to_owned(),
     }
 }
 

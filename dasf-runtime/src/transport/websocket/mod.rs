@@ -37,7 +37,7 @@ pub(in crate::transport) use dead_letters::{HAS_A_READER, MAX_LETTERS};
 pub(crate) use link::Link;
 pub(super) use link::{LinkBroker, Subscribing};
 pub(crate) use link::{LinkPool, Links};
-pub(crate) use listing::{lacks_dead_requests, lacks_list};
+pub(crate) use listing::{lacks_activity, lacks_dead_requests, lacks_list};
 pub(super) use liveness::{LONGEST_SILENCE, PING_INTERVAL};
 pub(crate) use tls::Trust;
 pub(super) use traffic::HasTraffic;
@@ -48,6 +48,7 @@ use super::{
     ConnectError, DiscoveredModule, Hold, PublishError, Publisher, PublisherEnds, PublisherOptions,
     Queued, Reading, Subscriber, SubscriberEnds,
 };
+use crate::activity::TopicActivity;
 
 /// A URL to connect to, with the headers and the trusted certificates.
 #[derive(Clone)]
@@ -243,13 +244,25 @@ pub(super) async fn read_listing(
     headers: HeaderMap,
     trust: Trust,
 ) -> Result<Vec<DiscoveredModule>, ConnectError> {
-    let endpoint = Endpoint {
+    listing::read(&listing_endpoint(producer, headers, trust)).await
+}
+
+/// Reads what happens on the topics of the embedded broker. `producer` is the base of the URLs of its producers.
+pub(super) async fn read_activity(
+    producer: &base_url::BaseUrl,
+    headers: HeaderMap,
+    trust: Trust,
+) -> Result<Vec<TopicActivity>, ConnectError> {
+    listing::read_activity(&listing_endpoint(producer, headers, trust)).await
+}
+
+fn listing_endpoint(producer: &base_url::BaseUrl, headers: HeaderMap, trust: Trust) -> Endpoint {
+    Endpoint {
         url: producer.beside(listing::PATH),
         below: listing::PATH.to_owned(),
         headers,
         trust,
-    };
-    listing::read(&endpoint).await
+    }
 }
 
 /// Asks the embedded broker about the requests that are put aside. `producer` is the base of the URLs of its
