@@ -14,5 +14,8 @@ pub(crate) fn run(connection: &Connection, options: &Call) -> Result<(), Error> 
         let on_progress = progress_handler(options.no_progress);
         presence.call(&request, options.timeout, on_progress).await
     })?;
-    options.output.print(&result)
+    match &options.file {
+        Some(file) => options.output.write(&result, file),
+        None => options.output.print(&result),
+    }
 }

@@ -265,6 +265,12 @@ pub(crate) struct Call {
     #[command(flatten)]
     pub(crate) output: ResultForm,
 
+    /// Write the result to a file, in the form of its ending: .csv, .json or .nc
+    ///
+    /// A file with another ending gets NetCDF as its bytes, a text as it is, and anything else as JSON.
+    #[arg(short = 'o', long = "output", value_name = "FILE")]
+    pub(crate) file: Option<std::path::PathBuf>,
+
     #[command(flatten)]
     pub(crate) timeout: CallTimeout,
 

@@ -33,6 +33,39 @@ mod station {
     pub(super) fn stop() {}
 }
 
+/// A module whose results are tables.
+#[dasf::module(main = false, topic = "tables")]
+mod tables {
+    /// A place.
+    #[derive(serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+    pub(super) struct Place {
+        name: String,
+        depth: Option<f64>,
+    }
+
+    /// Places, one of them without a depth.
+    #[dasf::function]
+    pub(super) fn places() -> Vec<Place> {
+        let place = |name: &str, depth| Place {
+            name: name.to_owned(),
+            depth,
+        };
+        vec![place("Elbe, \"low\"", Some(1.5)), place("Oder", None)]
+    }
+
+    /// The beginning of a NetCDF file.
+    #[dasf::function]
+    pub(super) fn netcdf() -> dasf::Base64 {
+        b"CDF\x01\0\0\0\0".to_vec().into()
+    }
+
+    /// A text.
+    #[dasf::function]
+    pub(super) fn text() -> String {
+        "line\n".to_owned()
+    }
+}
+
 /// A stage with two modules, each on a topic with its name.
 fn stage() -> Stage {
     let stage = Stage::new(None);
@@ -891,5 +924,38 @@ fn each_command_has_a_manual_page() {
         "dasf-new.1",
     ] {
         assert!(std::path::Path::new(&folder).join(page).exists(), "{page}");
+    }
+}
+
+#[test]
+fn results_are_csv_and_files_by_their_endings() {
+    let stage = Stage::new(None);
+    stage.serve(tables::module().unwrap(), "tables");
+    let table = "name,depth\n\"Elbe, \"\"low\"\"\",1.5\nOder,\n";
+    let csv = ["call", "-t", "tables", "places", "--format", "csv"];
+    assert_eq!(stage.run(&csv).succeeds(), table);
+    let write = |name: &str, function: &str| {
+        let file = stage.path(name);
+        let arguments = ["call", "-t", "tables", function, "-o", &file];
+        assert_eq!(stage.run(&arguments).succeeds(), "");
+        std::fs::read_to_string(file).unwrap()
+    };
+    assert_eq!(write("places.csv", "places"), table);
+    let json = r#"[{"name":"Elbe, \"low\"","depth":1.5},{"name":"Oder","depth":null}]"#;
+    assert_eq!(write("places.json", "places"), format!("{json}\n"));
+    assert_eq!(write("places.txt", "places"), format!("{json}\n"));
+    assert_eq!(write("text.txt", "text"), "line\n");
+    assert_eq!(write("text.json", "text"), "\"line\\n\"\n");
+    assert_eq!(write("data.nc", "netcdf"), "CDF\u{1}\0\0\0\0");
+    assert_eq!(write("data.bin", "netcdf"), "CDF\u{1}\0\0\0\0");
+    for (file, problem) in [
+        ("text.csv", "the result is no table"),
+        ("text.nc", "is not NetCDF"),
+    ] {
+        let file = stage.path(file);
+        let arguments = ["call", "-t", "tables", "text", "-o", &file];
+        let told = stage.run(&arguments).fails(1);
+        assert!(told.contains(problem), "{told}");
+        assert!(!std::path::Path::new(&file).exists());
     }
 }

@@ -37,6 +37,16 @@ impl Indent {
         })
     }
 
+    /// Returns a value as JSON, with a line break at its end.
+    #[cfg(feature = "shell")]
+    pub(super) fn to_line(&self, value: &impl Serialize) -> Result<String, Error> {
+        let json = serde_json::to_string(value).map_err(Error::failed)?;
+        let mut line = Vec::new();
+        self.lay_out(&json, &mut line).map_err(Error::failed)?;
+        line.push(b'\n');
+        String::from_utf8(line).map_err(Error::failed)
+    }
+
     /// Writes JSON with this indentation. Numbers keep every digit. Strings contain the characters
     /// themselves, but hidden characters stay escaped.
     fn lay_out(&self, json: &str, output: &mut impl Write) -> io::Result<()> {

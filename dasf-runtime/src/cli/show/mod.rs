@@ -6,9 +6,12 @@
 mod map;
 mod netcdf;
 mod plot;
+pub(in crate::cli) mod rows;
 mod table;
 
 use std::fmt::Write;
+
+pub(in crate::cli) use netcdf::is_netcdf;
 
 use dasf_protocol::text::printable;
 use dasf_types::present::Series;

@@ -9,13 +9,17 @@ const BEGINNINGS: [&str; 3] = ["\"Q0RGAQ", "\"Q0RGAg", "\"iUhERg0KGg"];
 /// The most characters of the values of an attribute.
 const LONGEST_ATTRIBUTE: usize = 100;
 
-/// Returns the summary of a file in base64; `None` if the JSON is another string.
-pub(super) fn summary(json: &str) -> Option<String> {
+/// Returns whether a result is a NetCDF file as base64.
+pub(in crate::cli) fn is_netcdf(json: &str) -> bool {
     let json = json.trim_start();
-    if !BEGINNINGS
+    BEGINNINGS
         .iter()
         .any(|beginning| json.starts_with(beginning))
-    {
+}
+
+/// Returns the summary of a file in base64; `None` if the JSON is another string.
+pub(super) fn summary(json: &str) -> Option<String> {
+    if !is_netcdf(json) {
         return None;
     }
     if let Ok(array) = serde_json::from_str::<DataArray>(json) {
