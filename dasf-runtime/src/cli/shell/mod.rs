@@ -73,6 +73,13 @@ impl Shell {
         let is_interactive = stdin().is_terminal();
         let history = is_interactive.then(history_file).flatten();
         let mut editor = self.editor(history.as_ref())?;
+        // While the editor reads a line, it has the signal, and then it restores what was there before. So
+        // tokio must have the signal before the first line.
+        tokio::select! {
+            biased;
+            _ = ctrl_c() => return Err(Error::Interrupted),
+            () = std::future::ready(()) => {}
+        }
         loop {
             let line;
             (editor, line) = self.read_line(editor).await?;
