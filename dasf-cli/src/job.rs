@@ -32,9 +32,7 @@ pub(crate) fn wait(connection: &Connection, options: &Wait) -> Result<(), Error>
 pub(crate) fn result(connection: &Connection, options: &ResultOfJob) -> Result<(), Error> {
     let result = ask(connection, &options.job, async |job| {
         match job.status().await? {
-            JobStatus::Done | JobStatus::Failed(_) | JobStatus::Cancelled => {
-                job.result().await.map(Ok)
-            }
+            status if status.is_over() => job.result().await.map(Ok),
             status => Ok(Err(status)),
         }
     })?;

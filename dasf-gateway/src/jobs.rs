@@ -145,11 +145,7 @@ pub(crate) async fn result(
     let wait = wait.min(shared.options.max_wait);
     if wait.is_zero() {
         let status = ask(found.job.status()).await?;
-        let is_over = matches!(
-            status,
-            JobStatus::Done | JobStatus::Failed(_) | JobStatus::Cancelled
-        );
-        if !is_over {
+        if !status.is_over() {
             return Ok(not_done(&id, &status));
         }
     }
@@ -227,10 +223,7 @@ pub(crate) async fn forget(
 ) -> Result<StatusCode, Problem> {
     let found = shared.find(&id, request).await?;
     let status = ask(found.job.status()).await?;
-    if !matches!(
-        status,
-        JobStatus::Done | JobStatus::Failed(_) | JobStatus::Cancelled
-    ) {
+    if !status.is_over() {
         ask(found.job.cancel()).await?;
     }
     ask(found.job.forget()).await?;

@@ -13,10 +13,11 @@ use std::process::Command;
 
 use dasf_test_support::root;
 
-const LIBRARIES: [&str; 9] = [
+const LIBRARIES: [&str; 10] = [
     "dasf",
     "dasf-broker",
     "dasf-codegen",
+    "dasf-gateway",
     "dasf-program",
     "dasf-pattern",
     "dasf-protocol",

@@ -2,6 +2,9 @@
 
 use crate::steps::Step;
 
+/// How many tests run at a time. Most of them wait for brokers and timers, so there are more than processors.
+const TEST_THREADS: &str = "4";
+
 /// The steps in their order.
 pub(crate) const STEPS: &[Step] = &[
     Step::check("python", &["cargo", "xtask", "python"]),
@@ -60,11 +63,12 @@ pub(crate) const STEPS: &[Step] = &[
         "test",
         &["cargo", "test", "--workspace", "--locked", "--no-fail-fast"],
     )
-    // Most tests wait for brokers and timers, so more than one for each processor run at a time.
-    .env("RUST_TEST_THREADS", "3")
+    .env("RUST_TEST_THREADS", TEST_THREADS)
     .after("build"),
     Step::tests("interleavings", &["cargo", "xtask", "interleavings"]),
-    Step::tests("kept", &["cargo", "xtask", "kept"]).after("build"),
+    Step::tests("kept", &["cargo", "xtask", "kept"])
+        .env("RUST_TEST_THREADS", TEST_THREADS)
+        .after("build"),
     Step::check("bench", &["cargo", "xtask", "bench", "--quick"]),
     Step::program(
         "quickstart",

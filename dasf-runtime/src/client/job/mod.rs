@@ -74,6 +74,20 @@ pub enum JobStatus {
     Cancelled,
 }
 
+impl JobStatus {
+    /// Returns whether the job has a result, has failed or is cancelled. Then its status does not change any more.
+    ///
+    /// ```
+    /// use dasf_runtime::client::JobStatus;
+    ///
+    /// assert!(JobStatus::Done.is_over());
+    /// assert!(!JobStatus::Waiting.is_over());
+    /// ```
+    pub fn is_over(&self) -> bool {
+        matches!(self, Self::Done | Self::Failed(_) | Self::Cancelled)
+    }
+}
+
 impl fmt::Display for JobStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
