@@ -14,8 +14,8 @@ use crate::module::validate::{Dialect, Fields, Parameters, Problem, list_problem
 /// A request whose values are read, but not checked: a function with arguments `NAME=VALUE`.
 ///
 /// ```
+/// use dasf_protocol::api_info::ApiInfo;
 /// use dasf_runtime::cli::UncheckedRequest;
-/// use dasf_runtime::protocol::api_info::ApiInfo;
 /// use serde_json::json;
 ///
 /// let api: ApiInfo = serde_json::from_value(json!({

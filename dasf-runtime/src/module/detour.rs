@@ -25,10 +25,6 @@ pub(crate) trait Intercept: Send + Sync {
 }
 
 /// An interceptor, with the schemas of the results that it may return.
-#[cfg_attr(
-    not(feature = "cli"),
-    expect(dead_code, reason = "the command line makes it")
-)]
 pub(super) struct Detour {
     intercept: Box<dyn Intercept>,
     /// By the name of the function, with its class.
