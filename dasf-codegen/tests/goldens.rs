@@ -1,4 +1,4 @@
-//! Clients of four modules in three languages, compared with files. The crate `tests/generated`
+//! Clients of five modules in three languages, compared with files. The crate `tests/generated`
 //! compiles those in Rust; `tests/interop` runs mypy and tsc on the others. The files do not contain
 //! the part that is the same in every client.
 //!
@@ -69,6 +69,11 @@ fn a_rust_module_with_every_type() {
 #[test]
 fn a_rust_module_whose_types_have_several_forms() {
     check("forms");
+}
+
+#[test]
+fn a_rust_module_with_arrays_and_series() {
+    check("arrays");
 }
 
 #[test]

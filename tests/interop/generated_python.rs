@@ -553,6 +553,7 @@ fn generated_clients_are_typed_tidy_and_can_be_imported() {
     }
     // These scripts have types, and use the clients as programs do.
     for script in [
+        "arrays_caller.py",
         "generated_calls.py",
         "generated_cancel.py",
         "generated_group.py",

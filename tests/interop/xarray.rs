@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::brokers::embedded::Embedded;
 use crate::brokers::{Process, Role};
+use crate::generated_python::save;
 use crate::python;
 
 fn day(year: i32, month: u32, day: u32) -> NaiveDate {
@@ -299,7 +300,20 @@ fn packed_numbers_are_unpacked_as_in_xarray() {
 /// Functions with arrays, for callers in both languages.
 #[dasf::module(topic = "arrays", main = false)]
 mod module {
+    use std::collections::BTreeMap;
+
+    use dasf::Series;
     use dasf::netcdf::{DataArray, Dataset};
+    use dasf::present::Timestamp;
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    /// An array with a title.
+    #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+    pub(super) struct Layer {
+        title: String,
+        array: DataArray,
+    }
 
     /// The mean over one dimension.
     #[dasf::function]
@@ -321,6 +335,61 @@ mod module {
     pub(super) fn stamp(dataset: Dataset, title: String) -> Dataset {
         dataset.with_attribute("title", title)
     }
+
+    /// Put arrays together.
+    #[dasf::function]
+    pub(super) fn merge(
+        arrays: BTreeMap<String, DataArray>,
+        #[dasf(default)] base: Option<Dataset>,
+    ) -> Result<Dataset, String> {
+        let base = base.unwrap_or_default();
+        arrays.into_iter().try_fold(base, |dataset, (name, array)| {
+            let dataset = dataset.with_data_array(array.with_name(name));
+            dataset.map_err(|error| error.to_string())
+        })
+    }
+
+    /// The array itself, if there is one.
+    #[dasf::function]
+    pub(super) fn maybe(#[dasf(default)] array: Option<DataArray>) -> Option<DataArray> {
+        array
+    }
+
+    /// The layer itself.
+    #[dasf::function]
+    pub(super) fn same(layer: Layer) -> Layer {
+        layer
+    }
+
+    /// Hourly levels with a gap, or along numbers.
+    #[dasf::function]
+    pub(super) fn levels(by_time: bool) -> Result<Series, String> {
+        let series = match by_time {
+            true => Series::new([0, 3600].map(|seconds| Timestamp::from_unix(seconds, 0))),
+            false => Series::new([0.5, 1.5]),
+        };
+        let series = series.map_err(|error| error.to_string())?;
+        let levels = ("level", [Some(1.25), None]);
+        series
+            .with_column(levels)
+            .map_err(|error| error.to_string())
+    }
+}
+
+/// The API description from which `dasf-codegen` generates the clients of its tests.
+/// `UPDATE_GOLDENS=1` writes it again.
+#[test]
+fn the_description_is_the_file_for_the_generated_clients() {
+    let api_info = module::module().unwrap().api_info("arrays");
+    let text = serde_json::to_string_pretty(&api_info).unwrap() + "\n";
+    let path = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/dasf-codegen/tests/schemas/arrays.api.json"
+    );
+    if std::env::var_os("UPDATE_GOLDENS").is_some() {
+        std::fs::write(path, &text).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(path).unwrap_or_default(), text);
 }
 
 async fn start_broker() -> Embedded {
@@ -404,9 +473,8 @@ async fn a_python_client_calls_with_xarray() {
     host.shutdown().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_rust_client_calls_a_python_module_with_arrays() {
-    let broker = start_broker().await;
+/// Starts the module in Python, and returns it with a client.
+async fn start_python(broker: &Embedded) -> (python::Server, module::Client) {
     let token = broker.token(Role::Module);
     let arguments = [&broker.place(), "arrays"];
     let module = python::command_with_token(token, "xarray_module.py", &arguments);
@@ -415,6 +483,40 @@ async fn a_rust_client_calls_a_python_module_with_arrays() {
         .await
         .unwrap();
     python::until_it_listens(&mut module, client.caller()).await;
+    (module, client)
+}
+
+/// The client has objects of xarray as arguments, and opens results with xarray. Without xarray, they
+/// are bytes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generated_python_client_calls_with_xarray() {
+    let (broker, host) = start().await;
+    let api_info = module::module().unwrap().api_info("arrays");
+    let api_info = serde_json::to_value(api_info).unwrap();
+    let folder = save("arrays", "generated_arrays.py", &api_info);
+    let arguments = [&folder, &broker.caller_place(), "arrays"];
+    assert_eq!(python::run_beside("arrays_caller.py", &arguments).await, "");
+    host.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_generated_python_client_calls_a_python_module_with_xarray() {
+    let broker = start_broker().await;
+    let (_module, client) = start_python(&broker).await;
+    let api_info = client.caller().api_info().await.unwrap();
+    let api_info = serde_json::to_value(api_info).unwrap();
+    let folder = save("arrays-of-python", "generated_xarray.py", &api_info);
+    let arguments = [&folder, &broker.caller_place(), "arrays"];
+    assert_eq!(
+        python::run_beside("arrays_of_python.py", &arguments).await,
+        ""
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rust_client_calls_a_python_module_with_arrays() {
+    let broker = start_broker().await;
+    let (_module, client) = start_python(&broker).await;
     call_with_arrays(&client).await.unwrap();
 
     // Large enough for several fragments.

@@ -220,7 +220,7 @@ impl File<'_> {
         let mut parameters = Vec::new();
         for argument in arguments {
             let name = names.claim(&member(&argument.name, |name| name == "self"));
-            let plain = self.annotation(&argument.schema, Detail::Plain);
+            let plain = self.annotation(&argument.schema, Detail::Accepted);
             let checked = self.ty(&argument.schema);
             let (ty, _) = self.both(&plain, checked, &format!("{owner} {name}"), |ty| {
                 fits(&format!("{name}: {ty} = _LEFT_OUT,"), 8, 0)
@@ -249,7 +249,8 @@ impl File<'_> {
     fn describe(&mut self, parameters: &[Parameter], arguments: &[Field], to: &mut Vec<String>) {
         let mut entries = Vec::new();
         for (parameter, argument) in parameters.iter().zip(arguments) {
-            let head = format!("{} : {}", parameter.name, self.say_type(argument));
+            let ty = self.say_type(argument, Detail::Accepted);
+            let head = format!("{} : {ty}", parameter.name);
             entries.push((head, self.explain(&argument.schema)));
         }
         if !entries.is_empty() {

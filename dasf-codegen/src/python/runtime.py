@@ -7,6 +7,8 @@ import contextlib
 import copy
 import difflib
 import hashlib
+import importlib
+import io
 import ipaddress
 import json
 import logging
@@ -31,6 +33,7 @@ from typing import (
     ClassVar,
     Generic,
     Literal,
+    Protocol,
     TypeAlias,
     TypeVar,
     Union,
@@ -46,6 +49,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     PlainSerializer,
     TypeAdapter,
     ValidationError,
@@ -563,6 +567,141 @@ _Base64: TypeAlias = Annotated[
 ]
 
 
+def _optional(name: str, purpose: str, packages: str) -> Any:
+    """Import a package that the client does not need otherwise."""
+    try:
+        for package in packages.split():
+            importlib.import_module(package)
+        return importlib.import_module(name)
+    except ImportError as error:
+        needed = packages.replace(" ", " and ")
+        text = f"{purpose} needs {needed}; install with: pip install {packages}"
+        raise ImportError(text, name=error.name) from error
+
+
+class XarrayObject(Protocol):
+    """A ``DataArray`` or a ``Dataset`` of xarray."""
+
+    @property
+    def to_netcdf(self) -> Callable[..., Any]:
+        """The method that writes the object as a NetCDF file."""
+
+
+class NetCDF(bytes):
+    """A NetCDF file, with any number of variables.
+
+    Where xarray is installed, Python and notebooks show the content of the file.
+    """
+
+    __slots__ = ()
+
+    @classmethod
+    def from_xarray(cls, value: XarrayObject) -> Self:
+        """Write a ``DataArray`` or a ``Dataset``, as the package ``demessaging`` does."""
+        return cls(value.to_netcdf(format="NETCDF3_CLASSIC"))
+
+    @classmethod
+    def from_base64(cls, text: str) -> Self:
+        """Decode a result whose type the module does not describe."""
+        return cls(base64.b64decode(text, validate=True))
+
+    def to_xarray(self) -> Any:
+        """Read the file as an ``xarray.Dataset``. This needs xarray and scipy."""
+        return self._xarray().load_dataset(io.BytesIO(self))
+
+    def _xarray(self) -> Any:
+        purpose = f"{type(self).__name__}.to_xarray()"
+        return _optional("xarray", purpose, "xarray scipy")
+
+    def _shown(self, method: str) -> str | None:
+        """Return what xarray shows, if it is installed and can read the file."""
+        try:
+            return str(getattr(self.to_xarray(), method)())
+        except Exception:
+            # A module may send any bytes, and a program can print them nevertheless.
+            return None
+
+    def __repr__(self) -> str:
+        what = f"<{type(self).__name__}: a NetCDF file of {len(self)} bytes>"
+        return self._shown("__repr__") or what
+
+    def __str__(self) -> str:
+        return repr(self)
+
+    def _repr_html_(self) -> str | None:
+        return self._shown("_repr_html_")
+
+    @classmethod
+    def _checked(cls, value: Any) -> Self:
+        if isinstance(value, cls):
+            return value
+        if isinstance(value, str):
+            return cls.from_base64(value)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return cls(value)
+        if hasattr(value, "to_netcdf"):
+            return cls.from_xarray(value)
+        raise ValueError("Input should be a NetCDF file as bytes, or an xarray object")
+
+    @classmethod
+    def __get_pydantic_core_schema__(
+        cls, source: Any, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        written = core_schema.plain_serializer_function_ser_schema(
+            _to_base64, when_used="json"
+        )
+        return core_schema.no_info_plain_validator_function(
+            cls._checked, serialization=written
+        )
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: object
+    ) -> dict[str, Any]:
+        media = {"contentMediaType": "application/x-netcdf"}
+        return {"type": "string", "contentEncoding": "base64", **media}
+
+
+class NetCDFArray(NetCDF):
+    """A NetCDF file with one variable and its coordinates."""
+
+    __slots__ = ()
+
+    def to_xarray(self) -> Any:
+        """Read the file as an ``xarray.DataArray``. This needs xarray and scipy."""
+        return self._xarray().load_dataarray(io.BytesIO(self))
+
+
+def _with_netcdf(value: Any) -> Any:
+    is_netcdf = isinstance(value, NetCDF) or hasattr(value, "to_netcdf")
+    return _to_base64(NetCDF._checked(value)) if is_netcdf else value
+
+
+# The type of an argument that the module does not describe. Modules in Python with xarray objects
+# do not describe them.
+_ANYTHING = Annotated[Any, BeforeValidator(_with_netcdf)]
+
+
+class _SeriesModel(_Model):
+    """A series of observations: an index, and columns with gaps."""
+
+    def to_pandas(self) -> Any:
+        """Return a ``pandas.DataFrame``, in which a gap is NaN. This needs pandas."""
+        pandas = _optional("pandas", f"{type(self).__name__}.to_pandas()", "pandas")
+        series: Any = self
+        index = pandas.Index(series.index.values, name=series.index.name)
+        columns = {column.name: column.values for column in series.columns}
+        return pandas.DataFrame(columns, index=index, dtype=float)
+
+    def _repr_html_(self) -> str | None:
+        """Return the table that a notebook shows, if pandas is installed."""
+        try:
+            return str(self.to_pandas()._repr_html_())
+        except Exception:
+            # A module may send columns of other lengths.
+            return None
+
+
 def _matches(pattern: str, rust: str | None = None) -> AfterValidator:
     """Check a string against a pattern.
 
@@ -630,8 +769,11 @@ class _Arguments:
         if self._model is None:
             # Fields have numbers, because an argument may have a name that no field can have.
             fields: dict[str, Any] = {
-                f"argument_{number}": (types, Field(default=None, alias=name))
-                for number, (name, types) in enumerate(self._types.items())
+                f"argument_{number}": (
+                    _ANYTHING if ty is Any else ty,
+                    Field(default=None, alias=name),
+                )
+                for number, (name, ty) in enumerate(self._types.items())
             }
             config = ConfigDict(allow_inf_nan=False)
             self._model = create_model(self.name, __config__=config, **fields)

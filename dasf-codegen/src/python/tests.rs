@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 use super::layout::{docstring, literal, string};
 use super::*;
 use crate::description::{
-    Class, Constraints, Declaration, Definition, Field, Format, Function, Openness, Presence,
-    Schema, Type, TypeId, Variant,
+    Class, Constraints, Declaration, Definition, Field, Format, Function, NetCdf, Openness,
+    Presence, Schema, Type, TypeId, Variant,
 };
 
 fn field(name: &str, ty: Type) -> Field {
@@ -532,4 +532,54 @@ fn bounds_of_integers_are_integers() {
     let written = with_function(function("f", vec![argument, text], Type::Null));
     contains(&written, "\"a\": Annotated[int, Field(ge=1, lt=3)],\n");
     contains(&written, "Field(max_length=3), _matches('(?=\"x\")\\\\d')]");
+}
+
+#[test]
+fn arguments_in_netcdf_are_bytes_or_xarray_objects_and_results_their_files() {
+    let array = || Type::Text(Format::NetCdf(NetCdf::DataArray));
+    let dataset = || Type::Text(Format::NetCdf(NetCdf::Dataset));
+    let arguments = vec![
+        field("a", array()),
+        field("b", Type::List(boxed(array()))),
+        field("c", Type::Nullable(boxed(dataset()))),
+    ];
+    let text = with_function(function("f", arguments, dataset()));
+    for part in [
+        "    {\"a\": NetCDFArray, \"b\": list[NetCDFArray], \"c\": NetCDF | None},\n",
+        "        a: bytes | XarrayObject,\n",
+        "        b: list[bytes | XarrayObject],\n",
+        "        c: bytes | XarrayObject | None,\n",
+        "    ) -> NetCDF:\n",
+        "        b : list[bytes | XarrayObject]\n",
+        "            A NetCDF file with an ``xarray.DataArray``.\n",
+        "            A NetCDF file with an ``xarray.Dataset``.\n",
+    ] {
+        contains(&text, part);
+    }
+}
+
+#[test]
+fn a_series_becomes_a_data_frame() {
+    let series = |tag: &str, names: [&str; 4]| {
+        let mut fields = Vec::from(names.map(|name| field(name, Type::Number)));
+        fields[0].schema.ty = Type::Literal(vec![tag.into()]);
+        object("Series", fields)
+    };
+    let names = ["response_type", "name", "index", "columns"];
+    for (declaration, base) in [
+        (series("series", names), "_SeriesModel"),
+        (series("geojson", names), "_Model"),
+        (
+            series("series", ["kind", "name", "index", "columns"]),
+            "_Model",
+        ),
+        (
+            series("series", ["response_type", "name", "index", "rows"]),
+            "_Model",
+        ),
+    ] {
+        let mut description = description();
+        description.types.push(declaration);
+        contains(&written(&description), &format!("class Series({base}):\n"));
+    }
 }

@@ -7,8 +7,8 @@ use unicode_ident::is_xid_continue;
 use super::layout::{self, Expression, docstring, fits, indented, literal, string};
 use super::{Block, File, IN_ANNOTATIONS, Import, code, member};
 use crate::description::{
-    Constraints, Declaration, Definition, Description, Field, Format, Openness, Presence, Schema,
-    Type, TypeId, Variant,
+    Constraints, Declaration, Definition, Description, Field, Format, NetCdf, Openness, Presence,
+    Schema, Type, TypeId, Variant,
 };
 use crate::names::{Folding, Names, identifier, is_hidden};
 
@@ -65,6 +65,8 @@ pub(super) enum Detail {
     Full,
     /// Without constraints, for people.
     Plain,
+    /// Without constraints, for the parameters of functions: all that callers may pass.
+    Accepted,
 }
 
 impl File<'_> {
@@ -189,7 +191,10 @@ impl File<'_> {
         let mut sections = Vec::new();
         let described = fields.iter().zip(names).map(|(field, name)| {
             let parts = self.explain(&field.schema);
-            (format!("{name} : {}", self.say_type(field)), parts)
+            (
+                format!("{name} : {}", self.say_type(field, Detail::Plain)),
+                parts,
+            )
         });
         let described: Vec<_> = described.collect();
         if described.iter().any(|(_, parts)| !parts.is_empty()) {
@@ -200,7 +205,11 @@ impl File<'_> {
             documentation => documentation.to_owned(),
         };
         sections.insert(0, summary);
-        let mut class = format!("class {name}(_Model):\n");
+        let base = match is_series(fields) {
+            true => "_SeriesModel",
+            false => "_Model",
+        };
+        let mut class = format!("class {name}({base}):\n");
         class.push_str(&docstring(&sections.join("\n\n"), 4));
         if !body.is_empty() {
             class.push('\n');
@@ -335,6 +344,9 @@ impl File<'_> {
             Type::Boolean => Expression::text("bool"),
             Type::Integer(_) => Expression::text("int"),
             Type::Number => Expression::text("float"),
+            Type::Text(Format::NetCdf(_)) if detail == Detail::Accepted => {
+                union(["bytes", "XarrayObject"].map(Expression::text).into())
+            }
             Type::Text(format) => Expression::text(self.text(format, detail)),
             Type::Literal(values) => one_of(values),
             Type::Nullable(inner) => {
@@ -362,7 +374,7 @@ impl File<'_> {
             Type::Union(variants) => self.union(variants, detail),
             Type::Any(_) => Expression::text("Any"),
         };
-        if detail == Detail::Plain {
+        if detail != Detail::Full {
             return ty;
         }
         let checks = checks(schema, self.description);
@@ -377,8 +389,10 @@ impl File<'_> {
     fn text(&mut self, format: &Format, detail: Detail) -> &'static str {
         let (import, name) = match format {
             Format::Plain | Format::Other(_) => return "str",
-            Format::Base64 | Format::NetCdf(_) if detail == Detail::Full => return "_Base64",
-            Format::Base64 | Format::NetCdf(_) => return "bytes",
+            Format::Base64 if detail == Detail::Full => return "_Base64",
+            Format::Base64 => return "bytes",
+            Format::NetCdf(NetCdf::DataArray) => return "NetCDFArray",
+            Format::NetCdf(NetCdf::Dataset) => return "NetCDF",
             Format::DateTime => ("datetime", "datetime.datetime"),
             Format::Date => ("datetime", "datetime.date"),
             Format::Time => ("datetime", "datetime.time"),
@@ -437,9 +451,9 @@ impl File<'_> {
         tags.map(|(_, name)| name.clone())
     }
 
-    /// Returns the type of a field for the documentation.
-    pub(super) fn say_type(&mut self, field: &Field) -> String {
-        let ty = self.annotation(&field.schema, Detail::Plain).flat();
+    /// Returns the type of a field or of a parameter for the documentation.
+    pub(super) fn say_type(&mut self, field: &Field, detail: Detail) -> String {
+        let ty = self.annotation(&field.schema, detail).flat();
         match &field.presence {
             Presence::Required => ty,
             Presence::Optional => format!("{ty}, optional"),
@@ -472,8 +486,11 @@ impl File<'_> {
             Type::Any(Openness::Inexpressible(reason)) => {
                 lines.push(format!("Any JSON value, because {reason}."));
             }
-            Type::Text(Format::NetCdf(_)) => {
-                lines.push("A NetCDF file; xarray opens it from ``io.BytesIO``.".to_owned());
+            Type::Text(Format::NetCdf(NetCdf::DataArray)) => {
+                lines.push("A NetCDF file with an ``xarray.DataArray``.".to_owned());
+            }
+            Type::Text(Format::NetCdf(NetCdf::Dataset)) => {
+                lines.push("A NetCDF file with an ``xarray.Dataset``.".to_owned());
             }
             Type::Set(item) if !is_hashable(&item.ty) => {
                 lines.push("All values are different.".to_owned());
@@ -575,6 +592,17 @@ fn one_of(values: &[Value]) -> Expression {
         _ => Expression::text("Any"),
     }));
     union(items)
+}
+
+/// Returns whether an object is a series of observations, as `Series` of `dasf-types` describes it.
+fn is_series(fields: &[Field]) -> bool {
+    let tag = fields.iter().find(|field| field.name == "response_type");
+    let is_tagged = tag.is_some_and(|tag| match &tag.schema.ty {
+        Type::Literal(values) => values.iter().all(|value| value == "series"),
+        _ => false,
+    });
+    let names = ["response_type", "name", "index", "columns"];
+    is_tagged && fields.iter().map(|field| &*field.name).eq(names)
 }
 
 /// Returns whether the default of a field violates the constraints of the field.

@@ -63,8 +63,19 @@ impl<'a> Schemas<'a> {
         context: &str,
     ) -> Schema {
         let mut schema = schema.clone();
-        schema.shift_remove("title");
-        match schema.shift_remove(RESULT_TYPE) {
+        let title = schema.shift_remove("title");
+        let hint = schema.shift_remove(RESULT_TYPE);
+        let is_named = |hint: &Value| hint != "DataArray" && hint != "Dataset";
+        let members = schema.get("anyOf").and_then(Value::as_array);
+        let mut members = members.into_iter().flatten().filter_map(Value::as_object);
+        let may_be_netcdf = is_netcdf(&schema) || members.any(is_netcdf);
+        if may_be_netcdf && !hint.as_ref().is_some_and(is_named) {
+            // A module in Python can give the type only in the title.
+            let name = hint.or(title).unwrap_or_default();
+            schema.insert("title".to_owned(), name);
+            return self.read_object(root, &schema, context);
+        }
+        match hint {
             Some(Value::String(hint)) if hint == "null" => Schema {
                 documentation: text(&schema, "description"),
                 ..Schema::of(Type::Null)
@@ -371,7 +382,7 @@ impl<'a> Schemas<'a> {
             .collect();
         let mut union = Union::default();
         for member in members {
-            let merged = match member {
+            let mut merged = match member {
                 Value::Object(member) if says_more(&structure, member) => {
                     let member = expand(root, member, &mut self.budget);
                     match member.and_then(|member| merge(structure.clone(), member)) {
@@ -381,6 +392,13 @@ impl<'a> Schemas<'a> {
                 }
                 _ => member.clone(),
             };
+            if let Value::Object(member) = &mut merged
+                && let Some(title) = base.get("title")
+                && is_netcdf(member)
+            {
+                // The title of an optional value is beside the union.
+                member.entry("title").or_insert_with(|| title.clone());
+            }
             let name = variant_name(&merged);
             let context = format!("{context} {name}");
             let schema = self.read(root, &merged, context.trim_end());
@@ -609,7 +627,7 @@ fn width(format: &str) -> Option<Width> {
 
 fn format(schema: &Map<String, Value>) -> Format {
     let keyword = |keyword: &str| schema.get(keyword).and_then(Value::as_str);
-    if keyword("contentMediaType") == Some("application/x-netcdf") {
+    if is_netcdf(schema) {
         match keyword("title") {
             Some("DataArray") => return Format::NetCdf(NetCdf::DataArray),
             _ => return Format::NetCdf(NetCdf::Dataset),
@@ -626,6 +644,11 @@ fn format(schema: &Map<String, Value>) -> Format {
         Some(other) => Format::Other(other.to_owned()),
         None => Format::Plain,
     }
+}
+
+/// Returns whether a string is a NetCDF file in base64.
+fn is_netcdf(schema: &Map<String, Value>) -> bool {
+    schema.get("contentMediaType").and_then(Value::as_str) == Some("application/x-netcdf")
 }
 
 /// Returns the constraints of a schema.

@@ -524,6 +524,61 @@ fn results_of_our_own_modules_have_their_names() {
     assert_eq!(g.result.ty, Type::Null);
 }
 
+/// The title of a result is the name of the function in modules in Rust. Modules in Python that
+/// describe their arrays have the type in the title.
+#[test]
+fn results_in_netcdf_have_their_types() {
+    for (title, hint, expected) in [
+        ("FuncF", Some("DataArray"), NetCdf::DataArray),
+        ("FuncF", Some("Dataset"), NetCdf::Dataset),
+        ("FuncF", None, NetCdf::Dataset),
+        ("DataArray", None, NetCdf::DataArray),
+    ] {
+        let mut result = json!({
+            "title": title, "type": "string", "contentMediaType": "application/x-netcdf",
+        });
+        if let Some(hint) = hint {
+            result["x_dasf_type"] = hint.into();
+        }
+        let description = read(&json!({
+            "functions": [{"name": "f", "rpc_schema": {}, "return_schema": result}],
+            "classes": [],
+            "rpc_schema": {},
+        }));
+        let description = description.unwrap();
+        let found = &description.functions[0].result.ty;
+        assert_eq!(
+            *found,
+            Type::Text(Format::NetCdf(expected)),
+            "{title}, {hint:?}"
+        );
+        assert_eq!(description.types, []);
+    }
+}
+
+#[test]
+fn optional_values_in_netcdf_have_their_types() {
+    let file = json!({"type": "string", "contentMediaType": "application/x-netcdf"});
+    let optional = json!({"title": "DataArray", "anyOf": [file, {"type": "null"}]});
+    let mut result = optional.clone();
+    result["title"] = "FuncF".into();
+    result["x_dasf_type"] = "DataArray".into();
+    let description = read(&json!({
+        "functions": [{
+            "name": "f",
+            "rpc_schema": {"properties": {"value": optional}},
+            "return_schema": result,
+        }],
+        "classes": [],
+        "rpc_schema": {},
+    }));
+    let function = &description.unwrap().functions[0];
+    let array = Schema::of(Type::Text(Format::NetCdf(NetCdf::DataArray)));
+    for found in [&function.arguments[0].schema, &function.result] {
+        assert_eq!(found.ty, Type::Nullable(Box::new(array.clone())));
+    }
+}
+
 #[test]
 fn results_of_our_own_modules_that_are_not_objects_have_their_names() {
     let color = json!({"type": "string", "enum": ["red", "green"]});

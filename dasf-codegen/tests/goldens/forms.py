@@ -14,6 +14,8 @@ import contextlib
 import copy
 import difflib
 import hashlib
+import importlib
+import io
 import ipaddress
 import json
 import logging
@@ -38,6 +40,7 @@ from typing import (
     ClassVar,
     Generic,
     Literal,
+    Protocol,
     TypeAlias,
     TypeVar,
     Union,
@@ -53,6 +56,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     PlainSerializer,
     TypeAdapter,
     ValidationError,

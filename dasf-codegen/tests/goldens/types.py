@@ -15,6 +15,8 @@ import copy
 import datetime
 import difflib
 import hashlib
+import importlib
+import io
 import ipaddress
 import json
 import logging
@@ -40,6 +42,7 @@ from typing import (
     ClassVar,
     Generic,
     Literal,
+    Protocol,
     TypeAlias,
     TypeVar,
     Union,
@@ -55,6 +58,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     PlainSerializer,
     TypeAdapter,
     ValidationError,

@@ -18,6 +18,8 @@ import copy
 import datetime
 import difflib
 import hashlib
+import importlib
+import io
 import ipaddress
 import json
 import logging
@@ -42,6 +44,7 @@ from typing import (
     ClassVar,
     Generic,
     Literal,
+    Protocol,
     TypeAlias,
     TypeVar,
     Union,
@@ -57,6 +60,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     PlainSerializer,
     TypeAdapter,
     ValidationError,

@@ -240,7 +240,13 @@ impl SchemaBuilder {
         }
         add_keywords(&mut schema, function.returns.keywords);
         to_peer_form(&mut schema, &Contract::Serialize);
-        schema.insert("title".to_owned(), title.into());
+        let own_title = schema.insert("title".to_owned(), title.into());
+        // Only the title tells whether a NetCDF file has an array or a dataset.
+        if let Some(own_title) = own_title
+            && may_be_netcdf(schema.as_value())
+        {
+            schema.insert(RESULT_TYPE.to_owned(), own_title);
+        }
         schema.insert("default".to_owned(), Value::Null);
         if let Some(description) = function.returns.description {
             schema.insert("description".to_owned(), description.into());
@@ -651,6 +657,13 @@ impl Transform for PeerForm {
             }
         }
     }
+}
+
+/// Returns whether a value is a NetCDF file, or one or null.
+fn may_be_netcdf(schema: &Value) -> bool {
+    let members = schema.get("anyOf").and_then(Value::as_array);
+    schema.get("contentMediaType") == Some(&json!("application/x-netcdf"))
+        || members.is_some_and(|members| members.iter().any(may_be_netcdf))
 }
 
 /// Gives a property a title made from its name. A `$ref` has the title of its definition.

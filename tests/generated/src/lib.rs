@@ -3,6 +3,8 @@
 
 #![deny(missing_docs, warnings, clippy::all)]
 
+#[path = "../../../dasf-codegen/tests/goldens/arrays.rs"]
+pub mod arrays;
 #[path = "../../../dasf-codegen/tests/goldens/forms.rs"]
 pub mod forms;
 #[path = "../../../dasf-codegen/tests/goldens/reference.rs"]

@@ -6,7 +6,7 @@ module `arrays` of the tests; `ramp` has responses of several frames.
 
 import logging
 import sys
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import xarray as xr
@@ -15,6 +15,15 @@ from demessaging import BackendModule, configure
 from demessaging.config import ModuleConfig
 from demessaging.serializers.xarray import encode_xarray
 from demessaging.validators.xarray import validate_dataarray, validate_dataset
+from pydantic import WithJsonSchema
+
+# The description of a result, for generated clients.
+ARRAY = {
+    "title": "DataArray",
+    "type": "string",
+    "contentEncoding": "base64",
+    "contentMediaType": "application/x-netcdf",
+}
 
 # demessaging describes a module before it serves it, and cannot describe a type that pydantic does not
 # know. So each validator has a serializer, and the results are `Any`. (`return_validators` would allow
@@ -44,7 +53,7 @@ def stamp(dataset: xr.Dataset, title: str) -> Any:
 
 
 @configure(return_serializer=encode_xarray)
-def ramp(length: int) -> Any:
+def ramp(length: int) -> Annotated[Any, WithJsonSchema(ARRAY)]:
     """The numbers from zero on."""
     return xr.DataArray(np.arange(float(length)), dims="x", name="ramp")
 
