@@ -68,6 +68,7 @@
 //! | `mqtt` | yes | addresses of MQTT 5 brokers | `mqtt-proto` |
 //! | `tls` | yes | `wss://` addresses, with the certificates that the operating system trusts | `rustls` with `ring` |
 //! | `progress-bars` | yes | [`show_progress`], and bars instead of lines on the command line | `indicatif` |
+//! | `opentelemetry` | no | the spans of calls belong to the traces of OpenTelemetry | `opentelemetry`, `tracing-opentelemetry` |
 //! | `status` | no | [`HostOptions::status_addr`], and `--status-addr` on the command line; it includes `module` | `httparse`, `prometheus-client` |
 //! | `derive` | with `module` | the derive macro [`IntoError`](macro@IntoError), for a caller without a module | |
 //! | `generate` | no | clients from an API description, at compile time with the macro `client!`, or as source in Rust, Python and TypeScript with the command `generate` of every module | `dasf-codegen` |

@@ -74,6 +74,8 @@ mod random;
 #[cfg(any(feature = "client", feature = "module"))]
 mod read;
 mod spare;
+#[cfg(feature = "opentelemetry")]
+mod telemetry;
 #[cfg(any(feature = "client", feature = "module"))]
 mod trace;
 mod transport;

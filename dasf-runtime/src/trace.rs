@@ -12,9 +12,14 @@ thread_local! {
     static CURRENT: RefCell<Option<Arc<TraceContext>>> = const { RefCell::new(None) };
 }
 
-/// Returns the trace of the function that runs now, if its caller has one.
+/// Returns the trace of the function that runs now, if its caller has one. A trace of OpenTelemetry takes
+/// precedence, because the function may have begun spans of its own.
 #[cfg(feature = "client")]
 pub(crate) fn current() -> Option<Arc<TraceContext>> {
+    #[cfg(feature = "opentelemetry")]
+    if let Some(current) = crate::telemetry::current() {
+        return Some(Arc::new(current));
+    }
     let current = CURRENT.try_with(|current| current.borrow().clone());
     current.ok().flatten()
 }

@@ -35,6 +35,7 @@ mod requests;
 mod rights;
 mod schema;
 mod status;
+mod telemetry;
 mod timeouts;
 mod trace;
 mod types;

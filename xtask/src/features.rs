@@ -6,13 +6,14 @@ use std::process::Command;
 use crate::steps::{cargo, root, succeed};
 
 /// A package, and the features with which it must compile without a warning.
-const COMBINATIONS: [(&str, &str); 8] = [
+const COMBINATIONS: [(&str, &str); 9] = [
     ("dasf-test-features", "client"),
     ("dasf-test-features", "client,tls"),
     ("dasf-test-features", "module"),
     ("dasf-test-features", "client,module"),
     ("dasf", "cli"),
     ("dasf", "status"),
+    ("dasf", "module,opentelemetry"),
     ("dasf-broker", ""),
     ("dasf-broker", "jwt"),
 ];

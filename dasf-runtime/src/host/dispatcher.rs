@@ -23,7 +23,6 @@ use super::redelivery::Redelivery;
 use super::reply_to::{LatestTopics, ReplyTo};
 use super::{FLUSH_TIMEOUT, HostOptions, MAX_CONTEXT_LENGTH, passing};
 use crate::module::Failure;
-use crate::random;
 use crate::transport::{Subscriber, Transit};
 
 pub(super) struct Dispatcher {
@@ -303,8 +302,7 @@ impl Dispatcher {
                 .outbox
                 .try_send_job_state(&reply, JobState::Accepted);
         }
-        let trace = properties.trace();
-        let trace = trace.map(|trace| Arc::new(trace.at(random::span_id())));
+        let caller_trace = properties.trace().map(Box::new);
         let request = Request {
             payload,
             properties,
@@ -317,7 +315,7 @@ impl Dispatcher {
                 message,
                 admitted,
                 charge: charge.map(Box::new),
-                trace,
+                caller_trace,
                 last: None,
             },
         };

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use dasf_protocol::Properties;
 use dasf_protocol::payload::Payload;
 use dasf_protocol::properties::key;
+use dasf_protocol::{Properties, TraceContext};
 use tokio::time::Instant;
 use tracing::Span;
 
@@ -19,6 +19,7 @@ use crate::host::reply_to::ReplyTo;
 use crate::module::descriptor::Handler;
 use crate::module::{Failure, Origin, Target};
 use crate::progress::ReportSink;
+use crate::random;
 
 const JOB_CANCELLED: &str = "the job was cancelled before it began";
 
@@ -124,14 +125,14 @@ impl Executor {
         };
         let report = target.reports().then(|| self.report_sink(&call.reply));
         let checkpoints = call.reply.is_job.then(|| self.checkpoint_sink(&call));
-        let span = self.span(&call, Some(&target.name()));
+        let (span, trace) = self.span(&call, Some(&target.name()));
         let context = Context::new(
             call.message_id.clone(),
             properties,
             call.reply.deadline.clone(),
             Arc::clone(&self.abort),
             checkpoints,
-            call.trace.clone(),
+            trace,
             span,
         );
         let handler = target.handler();
@@ -192,25 +193,37 @@ impl Executor {
         begun: Option<Instant>,
         failure: &Failure,
     ) {
-        let span = self.span(call, None);
+        let (span, _) = self.span(call, None);
         self.call_log
             .end(&self.runtime, &span, number, begun, Err(failure));
     }
 
-    /// Returns the span of a call, with the name of its function if that is known.
-    fn span(&self, call: &Call, function: Option<&str>) -> Span {
-        let trace = call.trace.as_ref();
+    /// Returns the span of a call, with the name of its function if that is known, and its place in the trace.
+    fn span(&self, call: &Call, function: Option<&str>) -> (Span, Option<Arc<TraceContext>>) {
+        let caller = call.caller_trace.as_deref();
+        let trace = caller.map(|caller| caller.at(random::span_id()));
+        // OpenTelemetry chooses the id of the span later.
+        let shown = trace.as_ref().filter(|_| !cfg!(feature = "opentelemetry"));
         // The level is the highest one, so that events of every level have the span.
-        tracing::error_span!(
+        let span = tracing::error_span!(
             parent: None,
             "call",
             function,
             user = call.reply.user.as_deref(),
-            trace_id = trace.map(|trace| display(trace.trace_id())),
-            span_id = trace.map(|trace| display(trace.span_id())),
+            trace_id = shown.map(|trace| display(trace.trace_id())),
+            span_id = shown.map(|trace| display(trace.span_id())),
             message_id = &*call.message_id,
             topic = self.topic.as_str(),
-        )
+        );
+        #[cfg(feature = "opentelemetry")]
+        let trace = crate::telemetry::join(&span, caller).or(trace);
+        if cfg!(feature = "opentelemetry")
+            && let Some(trace) = &trace
+        {
+            span.record("trace_id", tracing::field::display(trace.trace_id()));
+            span.record("span_id", tracing::field::display(trace.span_id()));
+        }
+        (span, trace.map(Arc::new))
     }
 
     fn report_sink(self: &Arc<Self>, reply: &ReplyTo) -> ReportSink {

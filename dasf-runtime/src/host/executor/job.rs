@@ -1,7 +1,5 @@
 //! A call on its way: an accepted request, then a call whose function is known, then a job.
 
-use std::sync::Arc;
-
 use dasf_protocol::payload::Payload;
 use dasf_protocol::{MessageId, Properties, TraceContext};
 use tokio::sync::OwnedSemaphorePermit;
@@ -37,8 +35,8 @@ pub(in crate::host) struct Call {
     pub(in crate::host) admitted: OwnedSemaphorePermit,
     /// Counts a large payload until the function has returned.
     pub(in crate::host) charge: Option<Box<Charge>>,
-    /// The trace to which the call belongs, with the span of the call.
-    pub(in crate::host) trace: Option<Arc<TraceContext>>,
+    /// The trace to which the call belongs, with the span of its caller.
+    pub(in crate::host) caller_trace: Option<Box<TraceContext>>,
     /// Kept until the response is acknowledged, if this is the last attempt of the request. In a box,
     /// because nearly no call has it.
     pub(in crate::host) last: Option<Box<LastAttempt>>,
