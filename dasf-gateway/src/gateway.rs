@@ -208,8 +208,11 @@ impl Shared {
         if preferences.is_job {
             return jobs::submit(self, &client, &request, &preferences).await;
         }
-        let call = client.caller()?.call_raw(&request);
-        let call = call.timeout(wait.saturating_sub(begun.elapsed()));
+        let mut call = client.caller()?.call_raw(&request);
+        call = call.timeout(wait.saturating_sub(begun.elapsed()));
+        if let Some(trace) = preferences.trace {
+            call = call.trace(trace);
+        }
         if preferences.wants_events {
             let stream = self.stream_place()?;
             let inbox = Inbox::default();

@@ -54,12 +54,14 @@ pub(crate) async fn submit(
     request: &RawValue,
     preferences: &Preferences,
 ) -> Result<Response, Problem> {
-    let call = client.caller()?.call_raw(request);
-    let call = match preferences.wait {
+    let mut call = client.caller()?.call_raw(request);
+    if let Some(wait) = preferences.wait {
         // The time after which no module begins it any more.
-        Some(wait) => call.timeout(wait),
-        None => call,
-    };
+        call = call.timeout(wait);
+    }
+    if let Some(trace) = &preferences.trace {
+        call = call.trace(trace.clone());
+    }
     let mut submission = call.submit();
     if let Some(keep) = preferences.keep {
         submission = submission.keep(keep);

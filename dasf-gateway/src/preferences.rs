@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, header};
+use dasf_protocol::TraceContext;
 
 use crate::forms::Accept;
 use crate::problem::{Kind, Problem};
@@ -13,6 +14,9 @@ const PREFER: HeaderName = HeaderName::from_static("prefer");
 const KEEP: HeaderName = HeaderName::from_static("keep");
 /// The header with the name of a job that its caller chooses.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// The headers with the trace of a call, and what its programs know of the trace: see the W3C's Trace Context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 /// The type of event streams.
 const EVENTS: &str = "text/event-stream";
 /// The longest name of a job, in bytes.
@@ -33,6 +37,8 @@ pub(crate) struct Preferences {
     pub(crate) key: Option<String>,
     /// The forms of the result that the caller accepts; `None` for JSON.
     pub(crate) accept: Option<Accept>,
+    /// The trace to which the call belongs.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 impl Preferences {
@@ -75,7 +81,22 @@ impl Preferences {
         }
         preferences.wants_events = accepts(headers, &[EVENTS]);
         preferences.accept = Accept::of(headers);
+        preferences.trace = trace(headers);
         Ok(preferences)
+    }
+}
+
+/// Reads the trace of a call. The W3C demands that headers of another form are ignored.
+fn trace(headers: &HeaderMap) -> Option<TraceContext> {
+    let trace: TraceContext = headers.get(TRACEPARENT)?.to_str().ok()?.parse().ok()?;
+    let states = headers.get_all(TRACESTATE).iter();
+    let states: Vec<_> = states.filter_map(|state| state.to_str().ok()).collect();
+    match states.is_empty() {
+        true => Some(trace),
+        false => {
+            let with_state = trace.clone().with_state(&states.join(","));
+            Some(with_state.unwrap_or(trace))
+        }
     }
 }
 

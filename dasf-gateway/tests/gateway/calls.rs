@@ -126,6 +126,48 @@ async fn until(served: &Served, path: &str, status: u16) -> Answer {
     soon("the new description", asking).await
 }
 
+/// A function that knows its trace.
+#[dasf::module(main = false)]
+mod traced {
+    use dasf::Context;
+
+    /// Returns the trace of the call.
+    #[dasf::function]
+    pub(super) fn trace(context: &Context) -> Option<String> {
+        let sent = context.properties().text("x_dasf_trace");
+        sent.map(str::to_owned)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_belongs_to_the_trace_of_its_request() {
+    let served = gateway().await;
+    let _module = served.listen("traced", traced::module().unwrap()).await;
+    let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let call = || served.json("/api/traced/trace", &json!({}));
+    let answer = call().header("traceparent", parent).send().await;
+    assert_eq!(answer.json(), json!(parent));
+    let with_state = call().header("traceparent", parent);
+    let with_state = with_state
+        .header("tracestate", "a=1")
+        .header("tracestate", "b=2");
+    let answer = with_state.send().await;
+    assert_eq!(answer.json(), json!(format!("{parent} a=1,b=2")));
+    // The W3C demands that a header of another form is ignored.
+    let answer = call().header("traceparent", "00-0-0-01").send().await;
+    assert_eq!(answer.json(), json!(null));
+    let job = call()
+        .header("traceparent", parent)
+        .header("prefer", "respond-async");
+    let job = job.send().await;
+    let result = format!("{}/result", job.header("location"));
+    let result = served.request("GET", &result).header("prefer", "wait=20");
+    assert_eq!(
+        soon("the result", result.send()).await.json(),
+        json!(parent)
+    );
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_list_tells_what_the_modules_have_to_do() {
     let served = gateway().await;
