@@ -159,6 +159,7 @@ mod tests {
                 keep: Some(Duration::from_secs(60)),
                 key: Some("night".to_owned()),
                 accept: read.accept.clone(),
+                trace: None,
             }
         );
     }
