@@ -107,7 +107,7 @@ pub(crate) fn reference_program() -> PathBuf {
         .args(["build", "--locked", "--quiet"])
         .args(["-p", "dasf-examples", "--bin", "reference"])
         // The tests of the program run the same file, and need these features.
-        .args(["--features", "generate,shell"])
+        .args(["--features", "generate,shell,status"])
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .status()
         .unwrap();

@@ -93,10 +93,8 @@ pub fn with_help(command: clap::Command) -> clap::Command {
 
 /// Moves the examples of a command and of those below it to the long help, with a note at their end.
 fn add_note(command: clap::Command, note: &str) -> clap::Command {
-    // A command that needs no connection hides these options.
-    let is_hidden = |option: &Arg| {
-        option.is_hide_set() && option.get_env().is_some() && option.get_id() != "topic"
-    };
+    // A command that needs no connection hides its options.
+    let is_hidden = |option: &Arg| option.get_id() == "websocket_url" && option.is_hide_set();
     let note_here = match command.get_arguments().any(is_hidden) {
         true => "",
         false => note,
