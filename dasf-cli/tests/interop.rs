@@ -261,7 +261,7 @@ For details: dasf api -t {topic} add
 async fn the_results_of_the_reference_backend_are_shown(broker: &TestBroker) {
     let topic = broker.topic("cli-exb").await;
     let topic = topic.as_str();
-    let place = broker.options_for(Role::Module);
+    let place = broker.options();
     let place: Vec<&str> = place.iter().map(String::as_str).collect();
     let arguments = [&["-t", topic], &place[..], &["listen"]].concat();
     let token = broker.token(Role::Module);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::brokers::django::Django;
 use crate::brokers::embedded::Embedded;
-use crate::brokers::{Process, Role};
+use crate::brokers::{Process, Role, TestBroker};
 use crate::python;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -42,11 +42,13 @@ async fn the_metrics_are_read_by_prometheus() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_numbers_of_a_module_are_read_by_prometheus() {
-    let broker = Embedded::start().await;
+    let broker = TestBroker::embedded().await;
+    let topic = broker.topic("seen").await;
+    let topic = topic.as_str();
     let options = HostOptions::default().status_addr(([127, 0, 0, 1], 0).into());
     let address = broker.address_for(Role::Module);
-    let host = listen_at(address, "seen", reference::module().unwrap(), options).await;
-    let builder = dasf::Caller::builder("seen").address(broker.address_for(Role::Caller));
+    let host = listen_at(address, topic, reference::module().unwrap(), options).await;
+    let builder = dasf::Caller::builder(topic).address(broker.address_for(Role::Caller));
     let client = builder.connect().await.unwrap();
     for (request, is_answered) in [
         (json!({"func_name": "add", "a": 1}), true),
@@ -85,7 +87,7 @@ async fn the_numbers_of_a_module_are_read_by_prometheus() {
     let build = &samples("build")[0];
     assert_eq!(
         (&build[0], &build[1]["topic"]),
-        (&json!("dasf_module_build_info"), &json!("seen"))
+        (&json!("dasf_module_build_info"), &json!(topic))
     );
     host.shutdown().await;
 }
