@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How much a module has to do. A module of a group tells its own numbers, not those of the group.
 ///
 /// ```
-/// # async fn run(caller: dasf_runtime::Caller) -> Result<(), dasf_runtime::CallError> {
+/// # async fn run(caller: dasf_runtime::client::Caller) -> Result<(), dasf_runtime::client::CallError> {
 /// if let Some(load) = caller.load().await? {
 ///     println!("{} calls run, {} wait", load.running, load.waiting);
 /// }

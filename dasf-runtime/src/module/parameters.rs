@@ -18,7 +18,7 @@ use super::value_types::{takes_lists, takes_scalars_and_lists_only, takes_texts_
 /// use dasf_runtime::module::validate::{Dialect, Parameters};
 /// use serde_json::json;
 ///
-/// let schema = json!({"properties": {"name": {"type": "string"}, "a": {"maximum": 9}}});
+/// let schema = json!({"properties": {"name": {"type": "string"}, "a": {"type": "integer", "maximum": 9}}});
 /// let parameters = Parameters::new(&schema, Dialect::JsonSchema);
 /// assert_eq!(parameters.value_of("name", "12").get(), "\"12\"");
 /// assert_eq!(parameters.value_of("a", "12").get(), "12");
