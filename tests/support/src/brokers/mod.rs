@@ -159,9 +159,9 @@ pub async fn shared<T: Send + Sync>(place: &'static OnceLock<Arc<T>>, start: fn(
     tokio::task::spawn_blocking(start).await.unwrap()
 }
 
-/// The turns of the tests at the Django broker. It takes about 40 ms of processor time for a call, so tests of timeouts
-/// would fail beside many others.
-static DJANGO_TURNS: Semaphore = Semaphore::const_new(2);
+/// The turn of a test at the Django broker. It takes about 40 ms of processor time for a message, so timeouts would be
+/// over beside the messages of another test.
+static DJANGO_TURN: Semaphore = Semaphore::const_new(1);
 
 /// A broker that runs.
 #[derive(Debug)]
@@ -184,7 +184,7 @@ impl TestBroker {
 
     /// Returns the shared Django broker, when it is the turn of this test.
     pub async fn django() -> Self {
-        let turn = DJANGO_TURNS.acquire().await.unwrap();
+        let turn = DJANGO_TURN.acquire().await.unwrap();
         Self::Django(Django::for_test().await, Some(turn))
     }
 
