@@ -223,7 +223,7 @@ impl From<ModuleFailure> for Problem {
         let mut problem = Self::new(kind, failure.to_string());
         let more = &mut problem.0.more;
         if let Some(kind) = failure.kind() {
-            more.insert("kind".to_owned(), kind_name(kind).into());
+            more.insert("kind".to_owned(), kind.label().into());
         }
         more.insert("message".to_owned(), failure.message().into());
         if let Some(code) = failure.code() {
@@ -233,19 +233,6 @@ impl From<ModuleFailure> for Problem {
             more.insert("details".to_owned(), details.clone());
         }
         problem
-    }
-}
-
-/// Returns the name of a kind of failures in documents.
-fn kind_name(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Validation => "validation",
-        FailureKind::NotAllowed => "not_allowed",
-        FailureKind::Execution => "execution",
-        FailureKind::Processing => "processing",
-        FailureKind::Overflow => "overflow",
-        FailureKind::PutAside => "put_aside",
-        _ => "unknown",
     }
 }
 

@@ -87,6 +87,19 @@ impl FailureKind {
         }
     }
 
+    /// Returns the kind as one word for programs, such as `validation` or `not_allowed`: in the numbers of a module,
+    /// and in the documents of a gateway.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Validation => "validation",
+            Self::NotAllowed => NOT_ALLOWED,
+            Self::Execution => "execution",
+            Self::Processing => "processing",
+            Self::Overflow => "overflow",
+            Self::PutAside => put_aside::CODE,
+        }
+    }
+
     /// Splits the text of an error response into its kind and its message. The kind is `None` if
     /// the text has none of the known prefixes.
     pub(crate) fn parse(text: &str) -> (Option<Self>, &str) {

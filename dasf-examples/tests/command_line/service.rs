@@ -97,8 +97,9 @@ fn other_forms_of_the_log_are_refused() {
 #[test]
 fn a_hang_up_opens_the_log_file_again() {
     use std::fs;
-    use std::process::Command;
     use std::time::{Duration, Instant};
+
+    use dasf_test_support::program::signal;
 
     let (_runtime, broker) = broker(None);
     let url = broker.url();
@@ -119,19 +120,9 @@ fn a_hang_up_opens_the_log_file_again() {
     let mut module = module.arg("--log-file").arg(&file).spawn().unwrap();
     wait_for("listening");
     fs::rename(&file, &moved).unwrap();
-    let signal = |name: &str| {
-        let id = module.id().to_string();
-        assert!(
-            Command::new("kill")
-                .args([name, &id])
-                .status()
-                .unwrap()
-                .success()
-        );
-    };
-    signal("-HUP");
+    signal(module.id(), "-HUP");
     wait_for("the log file is opened again");
-    signal("-TERM");
+    signal(module.id(), "-TERM");
     wait_for("stopping");
     assert_eq!(module.wait().unwrap().code(), Some(0));
     assert!(!fs::read_to_string(&moved).unwrap().contains("stopping"));

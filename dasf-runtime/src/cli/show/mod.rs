@@ -187,18 +187,22 @@ impl Statistics {
         })
     }
 
+    /// Returns the mean of the values; NaN if there are none.
+    #[allow(clippy::cast_precision_loss)] // a list in memory has fewer values than a float counts exactly
+    fn mean(&self) -> f64 {
+        self.sum / self.values as f64
+    }
+
     /// Returns `312 to 427, mean 358, 7 gaps`.
     fn text(&self) -> String {
         if self.values == 0 {
             return format!("no values, {}", gaps(self.gaps));
         }
-        #[allow(clippy::cast_precision_loss)] // no one has so many values
-        let mean = self.sum / self.values as f64;
         let mut text = format!(
             "{} to {}, mean {}",
             short(self.least),
             short(self.greatest),
-            short(mean)
+            short(self.mean())
         );
         if self.gaps > 0 {
             // Writing to a string cannot fail.

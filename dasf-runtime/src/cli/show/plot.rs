@@ -93,8 +93,7 @@ fn bars(values: &[f64], width: usize) -> Vec<Option<f64>> {
     let bars = (0..count).map(|bar| {
         let part = &values[part(bar)..part(bar + 1)];
         let statistics = Statistics::of(part.iter().copied());
-        #[allow(clippy::cast_precision_loss)] // no one has so many values
-        (statistics.values > 0).then(|| statistics.sum / statistics.values as f64)
+        (statistics.values > 0).then(|| statistics.mean())
     });
     bars.collect()
 }
@@ -108,8 +107,11 @@ fn level(value: f64, least: f64, greatest: f64) -> usize {
     } else {
         0.5
     };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it is between 0 and 64
-    #[allow(clippy::cast_precision_loss)]
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        clippy::cast_sign_loss
+    )] // the numbers are between 0 and the eighths of all lines
     let level = (part * (HEIGHT * 8 - 1) as f64).round() as usize;
     level + 1
 }

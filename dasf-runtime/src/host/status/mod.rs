@@ -14,7 +14,6 @@ use tokio_util::sync::CancellationToken;
 use super::StartError;
 use super::counts::{Counts, RANGES};
 use super::executor::Executor;
-use crate::module::FailureKind;
 use crate::transport::ConnectionState;
 use http::Page;
 
@@ -196,7 +195,7 @@ impl Status {
                 add("answered", of_function.answered());
             }
             let failed = of_function.failed().filter(|(_, count)| *count > 0);
-            failed.for_each(|(kind, count)| add(outcome(kind), count));
+            failed.for_each(|(kind, count)| add(kind.label(), count));
             let ranges: Vec<_> = of_function.times().collect();
             // A module may have hundreds of functions that nobody calls.
             if is_known && ranges.iter().any(|count| *count > 0) {
@@ -210,18 +209,6 @@ impl Status {
             }
         }
         (calls, times)
-    }
-}
-
-/// Returns the label of the calls that failed in a way.
-fn outcome(kind: FailureKind) -> &'static str {
-    match kind {
-        FailureKind::Validation => "validation",
-        FailureKind::NotAllowed => "not_allowed",
-        FailureKind::Execution => "execution",
-        FailureKind::Processing => "processing",
-        FailureKind::Overflow => "overflow",
-        FailureKind::PutAside => "put_aside",
     }
 }
 
